@@ -1,0 +1,114 @@
+//! The record of a session: events that control alone numbers and that are never changed.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    MessageId, Millis, UserId,
+    action::{Point, Rect},
+    desktop::Size,
+    session::SessionState,
+};
+
+/// One entry of a session's record. `seq` counts from 1 without a gap.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    pub seq: i64,
+    pub at: Millis,
+    #[serde(flatten)]
+    pub body: EventBody,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EventBody {
+    /// A person or a program said something.
+    UserMessage { message_id: MessageId, user_id: UserId, text: String },
+    /// The model's answer, whole, stored before any tool that it asks for runs.
+    AssistantMessage(AssistantMessage),
+    /// What one tool use gave, stored as soon as it is over.
+    ToolResult(ToolResult),
+    /// The session changed its state.
+    StateChanged {
+        state: SessionState,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A word from CloudBot itself to the people in the chat; the model never sees it.
+    Notice { text: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AssistantMessage {
+    pub message_id: MessageId,
+    /// Content blocks as the Messages API gave them (`text`, `thinking`, `tool_use`, …), unknown kinds included.
+    #[schema(value_type = Vec<Object>)]
+    pub content: Vec<serde_json::Value>,
+    /// As the API gave it: `end_turn`, `tool_use`, `max_tokens`, `refusal`, `pause_turn`, …
+    pub stop_reason: String,
+    /// Who answered: a model's name, or `console` when no model is connected.
+    pub model: String,
+    #[serde(default)]
+    pub usage: Usage,
+}
+
+/// Tokens, as the provider counted them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Usage {
+    #[serde(default)]
+    pub input_tokens: u64,
+    #[serde(default)]
+    pub output_tokens: u64,
+    #[serde(default)]
+    pub cache_creation_input_tokens: u64,
+    #[serde(default)]
+    pub cache_read_input_tokens: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ToolResult {
+    /// The `id` of the `tool_use` block it answers.
+    pub tool_use_id: String,
+    pub is_error: bool,
+    /// What the model reads. An error is non-empty text only.
+    pub content: Vec<ResultBlock>,
+    /// What only people see of it.
+    #[serde(default)]
+    pub trace: ActionTrace,
+}
+
+/// A piece of a tool's result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ResultBlock {
+    Text { text: String },
+    Image { picture: Picture },
+}
+
+/// A picture, kept as a blob under the SHA-256 of its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Picture {
+    /// 64 hex digits.
+    pub sha256: String,
+    /// `image/png` or `image/jpeg`.
+    pub media_type: String,
+    pub size: Size,
+}
+
+/// How an action went, for the chat's card: not part of what the model reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ActionTrace {
+    pub took_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_ms: Option<u64>,
+    /// The screen after the action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<Picture>,
+    /// Where it clicked, in that picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Point>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Rect>,
+}

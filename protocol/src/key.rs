@@ -1,0 +1,61 @@
+//! Keys of model providers, as their owner sees them: never the key itself.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Millis;
+
+/// A company whose models the agent can think with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelProvider {
+    Anthropic,
+}
+
+impl ModelProvider {
+    pub const ALL: &[ModelProvider] = &[ModelProvider::Anthropic];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ModelProvider::Anthropic => "anthropic",
+        }
+    }
+}
+
+impl std::str::FromStr for ModelProvider {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|p| p.as_str() == text)
+            .ok_or_else(|| format!("no model provider is called {text:?}"))
+    }
+}
+
+/// Body of `PUT keys/{provider}`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PutKey {
+    /// 8 to 512 printable ASCII characters.
+    pub key: String,
+}
+
+/// A stored key, masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProviderKey {
+    pub provider: ModelProvider,
+    /// Its last four characters behind dots.
+    #[schema(example = "••••3fQA")]
+    pub masked: String,
+    pub stored_at: Millis,
+}
+
+/// Answer of `POST keys/{provider}/check`: what the provider itself said of the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyCheck {
+    pub accepted: bool,
+    /// For a person, in one sentence.
+    pub detail: String,
+}

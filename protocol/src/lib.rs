@@ -1,0 +1,24 @@
+//! The types that two of CloudBot's programs, or a program and its users, exchange.
+//!
+//! Times are Unix milliseconds (`i64`), sizes are pixels, byte counts are bytes. Every type
+//! that leaves a program has a snapshot in `tests/wire.rs`: a change there is a change of the API.
+
+pub mod action;
+pub mod capability;
+pub mod chat;
+pub mod desktop;
+pub mod edge;
+pub mod error;
+pub mod event;
+pub mod ids;
+pub mod journal;
+pub mod key;
+pub mod paths;
+pub mod session;
+pub mod user;
+pub mod vm;
+
+pub use ids::*;
+
+/// Unix time in milliseconds.
+pub type Millis = i64;

@@ -1,0 +1,25 @@
+//! Paths, headers and cookies that more than one program must spell alike.
+
+/// Prefix of the public API.
+pub const API: &str = "/api/v1";
+/// Prefix of what sidecars call on the edge's VM listener.
+pub const VM: &str = "/vm/v1";
+/// Prefix of what only edges may call on control.
+pub const INTERNAL: &str = "/internal/v1";
+/// Where a sidecar's model calls go on the edge's VM listener.
+pub const LLM_ANTHROPIC_MESSAGES: &str = "/llm/anthropic/v1/messages";
+
+/// A browser sends this header (any value) on every change: another site's form cannot.
+pub const REQUEST_HEADER: &str = "x-cloudbot";
+/// Carried through all programs and shown with a 5xx.
+pub const REQUEST_ID_HEADER: &str = "x-request-id";
+
+/// Access and refresh cookies, without and with TLS. Under TLS the prefix binds them to the very host.
+pub const ACCESS_COOKIE: &str = "cloudbot_access";
+pub const ACCESS_COOKIE_TLS: &str = "__Host-cloudbot_access";
+pub const REFRESH_COOKIE: &str = "cloudbot_refresh";
+pub const REFRESH_COOKIE_TLS: &str = "__Host-cloudbot_refresh";
+
+/// Parts of `desktops/{id}/…` that the desktop's sidecar answers; everything else is control's.
+pub const SIDECAR_SEGMENTS: &[&str] =
+    &["vnc", "chat", "terminal", "actions", "screenshot", "shell", "files", "control", "mcp"];

@@ -1,0 +1,1 @@
+//! Eyes and hands, as the desktop's unprivileged user.

@@ -1,0 +1,1 @@
+//! Identity, network and the agent loop, as a user of its own.

@@ -1,0 +1,137 @@
+//! The socket between the two halves of the sidecar.
+//!
+//! `sidecar desk` listens on a Unix socket; the gate opens one connection a call and writes one
+//! [`Call`]. For most calls one [`Answer`] comes back, with its bytes behind it, and the connection
+//! ends. Closing it early cancels the call: a running command's process group is killed.
+//! [`Call::Vnc`] turns the connection, after an empty answer, into the raw byte stream of RFB.
+//!
+//! The desk runs where the agent's shell runs, so the gate treats whatever it answers as hostile:
+//! every frame has a bound, and so has every wait.
+
+pub mod frame;
+
+use protocol::{
+    SessionId,
+    action::{Action, ActionOutcome, Rect, ShellOutput},
+    desktop::Size,
+};
+use serde::{Deserialize, Serialize};
+
+/// What the gate asks of the desk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "snake_case")]
+pub enum Call {
+    /// Is the desktop there and painted?
+    Health,
+    /// Coordinates are of `picture`, or of the screen itself. Screenshot and zoom go by [`Call::Screenshot`].
+    Act {
+        action: Action,
+        picture: Option<Size>,
+    },
+    Screenshot(ScreenshotCall),
+    /// Runs a command in the persistent shell of `session`.
+    Bash {
+        session: Option<SessionId>,
+        command: String,
+        timeout_ms: u64,
+    },
+    /// Ends that shell and all it started; the next command gets a fresh one.
+    BashRestart {
+        session: Option<SessionId>,
+    },
+    /// One command of the editor tool (`view`, `create`, `str_replace`, `insert`), input as the model gave it.
+    Editor {
+        input: serde_json::Value,
+    },
+    /// Opens a URL or a file with the application the desktop has for it.
+    Open {
+        target: String,
+    },
+    /// Lifts every held key and button, ends every command.
+    ReleaseAll,
+    /// A viewer of the screen; without `control` its input is dropped.
+    Vnc {
+        control: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScreenshotCall {
+    pub format: Format,
+    /// A part of the screen, in pixels of `picture` (or of the screen); the whole screen unless told.
+    pub region: Option<Rect>,
+    pub picture: Option<Size>,
+    /// The largest picture that is wanted; a larger screen is scaled down to fit, at its own aspect.
+    pub fit: Option<Fit>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    Png,
+    Jpeg { quality: u8 },
+}
+
+impl Format {
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Format::Png => "image/png",
+            Format::Jpeg { .. } => "image/jpeg",
+        }
+    }
+}
+
+/// A bound on a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fit {
+    pub max_edge: u32,
+    /// Number of 28x28 patches, counted as the provider counts them.
+    pub max_patches: u32,
+}
+
+impl Fit {
+    /// Up to here no model rescales a picture (Anthropic's documented bounds).
+    pub const MODEL: Fit = Fit { max_edge: 1568, max_patches: 1568 };
+}
+
+/// What the desk answers; a picture's bytes follow as a second frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    Done,
+    Health {
+        painted: bool,
+        screen: Size,
+        detail: String,
+    },
+    Acted(ActionOutcome),
+    /// `picture` is the size of the encoded picture that follows, `screen` that of the screen.
+    Screenshot {
+        picture: Size,
+        screen: Size,
+    },
+    Shell(ShellOutput),
+    Text {
+        text: String,
+    },
+    Refused(Refusal),
+}
+
+/// Why a call was not done. `message` is for the model and for people: what was tried, what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    pub kind: RefusalKind,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// The call itself is wrong: out of range, unknown key, no such file.
+    Invalid,
+    /// The desktop is not there (any more).
+    Unavailable,
+    /// It did not end in time.
+    Timeout,
+    Failed,
+}
