@@ -4,6 +4,9 @@ use std::{collections::HashSet, io::Cursor};
 
 use protocol::desktop::Size;
 
+/// What JPEG may do to a channel without a person seeing another picture.
+const TOLERANCE: u8 = 32;
+
 /// Pixels as RGB, row by row.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
@@ -47,7 +50,7 @@ impl Picture {
         self.rgb.chunks_exact(3).collect::<HashSet<_>>().len()
     }
 
-    /// Which part of the pixels differs, 0 to 1. Pictures of two sizes differ wholly.
+    /// Which part of the pixels differs visibly, 0 to 1. Pictures of two sizes differ wholly.
     pub fn difference(&self, other: &Picture) -> f64 {
         if self.size != other.size {
             return 1.0;
