@@ -55,7 +55,9 @@ impl Picture {
         if self.size != other.size {
             return 1.0;
         }
-        let differing = self.rgb.chunks_exact(3).zip(other.rgb.chunks_exact(3)).filter(|(one, two)| one != two).count();
+        let differs = |one: &[u8], two: &[u8]| one.iter().zip(two).any(|(one, two)| one.abs_diff(*two) > TOLERANCE);
+        let pixels = self.rgb.chunks_exact(3).zip(other.rgb.chunks_exact(3));
+        let differing = pixels.filter(|(one, two)| differs(one, two)).count();
         differing as f64 / (self.size.width as f64 * self.size.height as f64)
     }
 }
