@@ -1,0 +1,47 @@
+//! What every verb works with: the database, the clock, keys, the provider.
+
+use std::sync::Arc;
+
+use provisioning::Provisioner;
+use tokio::sync::Notify;
+use url::Url;
+
+use crate::{
+    clock::Clock,
+    db::Db,
+    hub::Hub,
+    keys::seal::Sealer,
+    sessions::blobs::Blobs,
+    trust::ca::Ca,
+    users::{access::Signer, password::Hasher, sign_in::Attempts},
+};
+
+pub struct App {
+    pub db: Db,
+    pub clock: Clock,
+    pub settings: Settings,
+    pub sealer: Sealer,
+    pub signer: Signer,
+    pub ca: Ca,
+    pub hasher: Hasher,
+    pub attempts: Attempts,
+    pub blobs: Blobs,
+    pub hub: Hub,
+    pub provisioner: Arc<dyn Provisioner>,
+    /// Wakes the reconciler.
+    pub wake: Notify,
+    /// Asks model providers.
+    pub provider_client: reqwest::Client,
+}
+
+/// What an operator may choose.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where browsers find CloudBot: the origin that their requests must come from.
+    pub public_url: Url,
+    /// Where sidecars find the edge's VM listener.
+    pub vm_url: Url,
+    pub anthropic_url: Url,
+    pub anthropic_model: String,
+    pub desktops_per_user: i64,
+}

@@ -1,0 +1,51 @@
+//! What edges are granted: a capability for a desktop, a key for a model call.
+
+use protocol::{
+    desktop::DesktopState,
+    edge::{ModelKey, ModelKeyRequest, Resolve, Resolved},
+    error::{Code, Problem},
+};
+use secrecy::ExposeSecret;
+
+use crate::{app::App, db, desktops, error::ApiError, keys, users::account, vms};
+
+/// Who this is, whether the desktop is theirs, and where its sidecar listens.
+pub async fn resolve(app: &App, question: &Resolve) -> Result<Resolved, ApiError> {
+    let caller = account::authenticate(app, &question.credential).await?;
+    let desktop = desktops::owned(app, &caller.user_id, &question.desktop_id).await?;
+    let vm = match &desktop.vm_id {
+        Some(vm) if desktop.state == DesktopState::Ready => db::vms::by_id(&app.db, vm).await?,
+        _ => None,
+    };
+    let place = vm.and_then(|vm| Some((vm.host?, vm.port?, vm.id)));
+    let Some((host, port, vm_id)) = place else {
+        let detail = format!("The desktop is {}: start it, or wait until it is ready.", desktop.state.as_str());
+        return Err(Problem::new(Code::DesktopNotReady, detail).into());
+    };
+    let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let (capability, good_until) =
+        app.signer.capability(&caller.user_id, &desktop.id, desktop.generation, caller.scopes(), app.clock.now())?;
+    Ok(Resolved {
+        user_id: caller.user_id,
+        generation: desktop.generation,
+        vm_id,
+        address,
+        capability,
+        // The sidecar's clock may be ahead of ours: the last ten seconds are not given out.
+        fresh_until: good_until - 10_000,
+    })
+}
+
+/// The key of the desktop's owner, for the edge's memory alone.
+pub async fn model_key(app: &App, question: &ModelKeyRequest) -> Result<ModelKey, ApiError> {
+    let (_, desktop) = vms::current(app, &question.vm_id).await?;
+    let key = keys::open(app, &desktop.user_id, question.provider).await?;
+    let session = db::sessions::next_work(&app.db, &desktop.id).await?;
+    Ok(ModelKey {
+        user_id: desktop.user_id,
+        desktop_id: desktop.id,
+        session_id: session.map(|session| session.id),
+        base_url: app.settings.anthropic_url.as_str().trim_end_matches('/').to_owned(),
+        api_key: key.expose_secret().to_owned(),
+    })
+}

@@ -1,0 +1,119 @@
+//! control's HTTP: THE route table. Every connection is an edge's; `/vm` and `/internal` are for edges themselves.
+
+mod auth;
+mod caller;
+mod cookies;
+mod desktops;
+mod extract;
+mod health;
+mod internal;
+mod keys;
+mod pictures;
+mod sessions;
+pub mod serve;
+mod stream;
+mod tokens;
+mod vm;
+
+use std::sync::Arc;
+
+use axum::{Router, extract::DefaultBodyLimit};
+use protocol::{
+    chat::{ChatDown, ChatUp},
+    error::{Code, Problem},
+    paths::{API, INTERNAL, VM},
+};
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::{app::App, error::problem_response, sessions::blobs};
+
+/// What every handler is given.
+pub type Shared = Arc<App>;
+
+const MAX_BODY: usize = 1 << 20;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "CloudBot", description = "Cloud desktops that an AI agent works on. Errors are RFC 9457 problem documents with a stable `code`. A browser authenticates with cookies and sends `x-cloudbot: 1` with every change; a program sends `Authorization: Bearer` with a personal access token."),
+    // The chat socket is not HTTP, but its frames are part of the API.
+    components(schemas(ChatUp, ChatDown)),
+)]
+struct Described;
+
+/// All routes, with the document that describes the public ones.
+pub fn router(app: Shared) -> Router {
+    let (public, document) = public().split_for_parts();
+    Router::new()
+        .merge(public)
+        .nest(VM, vm())
+        .nest(INTERNAL, internal())
+        .route("/healthz", axum::routing::get(health::healthz))
+        .route("/readyz", axum::routing::get(health::readyz))
+        .with_state(app)
+        .merge(SwaggerUi::new(format!("{API}/docs")).url(format!("{API}/openapi.json"), document))
+        .fallback(|| async { problem_response(&Problem::new(Code::NotFound, "There is nothing at this address.")) })
+        .method_not_allowed_fallback(|| async {
+            problem_response(&Problem::new(Code::MethodNotAllowed, "Look the address up in /api/v1/docs."))
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(health::panicked))
+}
+
+/// The OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    public().into_openapi()
+}
+
+fn public() -> OpenApiRouter<Shared> {
+    let routes = OpenApiRouter::new()
+        .routes(routes!(auth::signup))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::me))
+        .routes(routes!(auth::change_password))
+        .routes(routes!(auth::list_logins))
+        .routes(routes!(auth::end_login))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::delete))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::put, keys::delete))
+        .routes(routes!(keys::check))
+        .routes(routes!(desktops::list, desktops::create))
+        .routes(routes!(desktops::events))
+        .routes(routes!(desktops::get, desktops::patch, desktops::delete))
+        .routes(routes!(desktops::start))
+        .routes(routes!(desktops::stop))
+        .routes(routes!(desktops::reboot))
+        .routes(routes!(sessions::list, sessions::create))
+        .routes(routes!(sessions::get, sessions::patch, sessions::delete))
+        .routes(routes!(sessions::read, sessions::say))
+        .routes(routes!(sessions::stop))
+        .routes(routes!(sessions::events))
+        .routes(routes!(sessions::export))
+        .routes(routes!(pictures::get));
+    OpenApiRouter::with_openapi(Described::openapi()).nest(API, routes)
+}
+
+/// What sidecars call, through the edge's VM listener.
+fn vm() -> Router<Shared> {
+    use axum::routing::{get, post};
+    Router::new()
+        .route("/enrol", post(vm::enrol))
+        .route("/renew", post(vm::renew))
+        .route("/assignment", get(vm::assignment))
+        .route("/report", post(vm::report))
+        .route("/notices", get(vm::notices))
+        .route("/work", get(vm::work))
+        .route("/sessions/{id}/messages", post(vm::say))
+        .route("/sessions/{id}/events", get(vm::read).post(vm::append).layer(DefaultBodyLimit::max(8 << 20)))
+        .route("/blobs/{sha256}", get(vm::get_blob).put(vm::put_blob).layer(DefaultBodyLimit::max(blobs::MAX_BYTES)))
+}
+
+/// What edges ask.
+fn internal() -> Router<Shared> {
+    use axum::routing::post;
+    Router::new().route("/resolve", post(internal::resolve)).route("/model-key", post(internal::model_key))
+}

@@ -1,0 +1,174 @@
+//! Sessions and their records.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::IntoResponse,
+};
+use protocol::{
+    DesktopId, SessionId,
+    error::Problem,
+    event::Event,
+    session::{CreateSession, Page, PatchSession, PostMessage, PostedMessage, Session},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Shared,
+    caller::{Talker, Viewer},
+    extract::{Json, Path, Query},
+    stream,
+};
+use crate::{
+    error::ApiError,
+    hub::Change,
+    sessions::{self, journal},
+};
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct Which {
+    /// Only those of this desktop.
+    desktop_id: Option<DesktopId>,
+    /// The `next` of the page before.
+    cursor: Option<SessionId>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct From {
+    /// Events behind this `seq`; 0 for all.
+    #[serde(default)]
+    after: i64,
+    /// At most so many, 500 at the most.
+    limit: Option<i64>,
+}
+
+/// The user's sessions, newest first.
+#[utoipa::path(get, path = "/sessions", params(Which), responses((status = 200, body = Page<Session>), (status = "4XX", body = Problem)))]
+pub async fn list(State(app): State<Shared>, viewer: Viewer, Query(which): Query<Which>) -> Result<axum::Json<Page<Session>>, ApiError> {
+    Ok(axum::Json(sessions::list(&app, viewer.id(), which.desktop_id.as_ref(), which.cursor.as_ref()).await?))
+}
+
+/// Begins a session; without a desktop one is created for it.
+#[utoipa::path(post, path = "/sessions", request_body = CreateSession, responses((status = 201, body = Session), (status = "4XX", body = Problem)))]
+pub async fn create(
+    State(app): State<Shared>,
+    talker: Talker,
+    Json(wish): Json<CreateSession>,
+) -> Result<(StatusCode, axum::Json<Session>), ApiError> {
+    Ok((StatusCode::CREATED, axum::Json(sessions::create(&app, talker.id(), wish).await?)))
+}
+
+/// One session.
+#[utoipa::path(get, path = "/sessions/{id}", params(("id" = SessionId, Path)), responses((status = 200, body = Session), (status = "4XX", body = Problem)))]
+pub async fn get(State(app): State<Shared>, viewer: Viewer, Path(id): Path<SessionId>) -> Result<axum::Json<Session>, ApiError> {
+    Ok(axum::Json(sessions::get(&app, viewer.id(), &id).await?))
+}
+
+/// Renames or archives a session.
+#[utoipa::path(patch, path = "/sessions/{id}", params(("id" = SessionId, Path)), request_body = PatchSession, responses(
+    (status = 200, body = Session), (status = "4XX", body = Problem)))]
+pub async fn patch(
+    State(app): State<Shared>,
+    talker: Talker,
+    Path(id): Path<SessionId>,
+    Json(wish): Json<PatchSession>,
+) -> Result<axum::Json<Session>, ApiError> {
+    Ok(axum::Json(sessions::patch(&app, talker.id(), &id, wish).await?))
+}
+
+/// Deletes a session with its record.
+#[utoipa::path(delete, path = "/sessions/{id}", params(("id" = SessionId, Path)), responses((status = 204, description = "Deleted"), (status = "4XX", body = Problem)))]
+pub async fn delete(State(app): State<Shared>, talker: Talker, Path(id): Path<SessionId>) -> Result<StatusCode, ApiError> {
+    sessions::delete(&app, talker.id(), &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The record, page by page: `next` is the `after` of the page that follows.
+#[utoipa::path(get, path = "/sessions/{id}/messages", params(("id" = SessionId, Path), From), responses(
+    (status = 200, body = Page<Event>), (status = "4XX", body = Problem)))]
+pub async fn read(
+    State(app): State<Shared>,
+    viewer: Viewer,
+    Path(id): Path<SessionId>,
+    Query(from): Query<From>,
+) -> Result<axum::Json<Page<Event>>, ApiError> {
+    sessions::owned(&app, viewer.id(), &id).await?;
+    Ok(axum::Json(sessions::events(&app, &id, from.after, from.limit.unwrap_or(200)).await?))
+}
+
+/// Says something to the agent. It wakes a stopped desktop; a repeat with the same `client_id` is stored once.
+#[utoipa::path(post, path = "/sessions/{id}/messages", params(("id" = SessionId, Path)), request_body = PostMessage, responses(
+    (status = 201, body = PostedMessage), (status = "4XX", body = Problem)))]
+pub async fn say(
+    State(app): State<Shared>,
+    talker: Talker,
+    Path(id): Path<SessionId>,
+    Json(message): Json<PostMessage>,
+) -> Result<(StatusCode, axum::Json<PostedMessage>), ApiError> {
+    let session = sessions::owned(&app, talker.id(), &id).await?;
+    Ok((StatusCode::CREATED, axum::Json(journal::say(&app, &session, talker.id(), message).await?)))
+}
+
+/// Stops whatever the agent does.
+#[utoipa::path(post, path = "/sessions/{id}/stop", params(("id" = SessionId, Path)), responses((status = 202, body = Session), (status = "4XX", body = Problem)))]
+pub async fn stop(State(app): State<Shared>, talker: Talker, Path(id): Path<SessionId>) -> Result<(StatusCode, axum::Json<Session>), ApiError> {
+    Ok((StatusCode::ACCEPTED, axum::Json(sessions::stop(&app, talker.id(), &id).await?)))
+}
+
+/// A stream of the record: what is behind `after` (or `Last-Event-ID`), then each event as it is stored.
+#[utoipa::path(get, path = "/sessions/{id}/events", params(("id" = SessionId, Path), From), responses(
+    (status = 200, content_type = "text/event-stream", body = Event), (status = "4XX", body = Problem)))]
+pub async fn events(
+    State(app): State<Shared>,
+    Viewer(caller): Viewer,
+    Path(id): Path<SessionId>,
+    Query(from): Query<From>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiError> {
+    sessions::owned(&app, &caller.user_id, &id).await?;
+    let listener = app.hub.listen();
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse::<i64>().ok());
+    let seen = Arc::new(AtomicI64::new(last.unwrap_or(from.after)));
+    let session = id.clone();
+    let look = move || {
+        let (app, id, seen) = (app.clone(), id.clone(), seen.clone());
+        async move {
+            let mut sent = Vec::new();
+            loop {
+                let page = sessions::events(&app, &id, seen.load(Ordering::Relaxed), sessions::MAX_EVENTS).await?;
+                for event in &page.items {
+                    sent.push(stream::event(event)?.id(event.seq.to_string()));
+                    seen.store(event.seq, Ordering::Relaxed);
+                }
+                if page.next.is_none() {
+                    return Ok(sent);
+                }
+            }
+        }
+    };
+    Ok(stream::looking(listener, move |change| matches!(change, Change::Session { session_id, .. } if *session_id == session), look))
+}
+
+/// A session with its whole record.
+#[derive(Serialize, ToSchema)]
+pub struct Export {
+    session: Session,
+    events: Vec<Event>,
+}
+
+/// The whole record as one JSON document; pictures are named by their hashes.
+#[utoipa::path(get, path = "/sessions/{id}/export", params(("id" = SessionId, Path)), responses((status = 200, body = Export), (status = "4XX", body = Problem)))]
+pub async fn export(State(app): State<Shared>, viewer: Viewer, Path(id): Path<SessionId>) -> Result<impl IntoResponse, ApiError> {
+    let session = sessions::get(&app, viewer.id(), &id).await?;
+    let events = sessions::all_events(&app, &id).await?;
+    let name = format!("attachment; filename=\"{id}.json\"");
+    Ok(([(axum::http::header::CONTENT_DISPOSITION, name)], axum::Json(Export { session, events })))
+}

@@ -1,0 +1,43 @@
+//! Server-sent events: whatever is called out makes a stream look again, and send what is new.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::Stream;
+
+use crate::{
+    error::ApiError,
+    hub::{Change, Listener},
+};
+
+/// What a stream has to send now.
+pub type Looked = Result<Vec<Event>, ApiError>;
+
+/// A stream that calls `look` at once, and again after each change that `concerns` it.
+///
+/// It ends when `look` fails: the client comes again, and is told why if it may not.
+pub fn looking<L, F>(listener: Listener, concerns: impl Fn(&Change) -> bool + Send + 'static, look: L) -> Sse<impl Stream<Item = Result<Event, Infallible>>>
+where
+    L: FnMut() -> F + Send + 'static,
+    F: Future<Output = Looked> + Send,
+{
+    let state = (listener, concerns, look, true);
+    let batches = futures_util::stream::unfold(state, |(mut listener, concerns, mut look, first)| async move {
+        if !first {
+            // `None`: something may have been missed, or it is time to look anyway.
+            while let Some(change) = listener.next().await {
+                if concerns(&change) {
+                    break;
+                }
+            }
+        }
+        let events = look().await.ok()?;
+        Some((futures_util::stream::iter(events.into_iter().map(Ok)), (listener, concerns, look, false)))
+    });
+    Sse::new(futures_util::StreamExt::flatten(batches)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+}
+
+/// One event with `value` as its data.
+pub fn event<T: serde::Serialize>(value: &T) -> Result<Event, ApiError> {
+    Event::default().json_data(value).map_err(|e| anyhow::Error::new(e).context("write an event").into())
+}

@@ -1,0 +1,156 @@
+//! What sidecars call. The edge has checked the VM's certificate and says in a header whose it is.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    extract::{FromRequestParts, State},
+    http::{StatusCode, header, request::Parts},
+    response::{
+        IntoResponse,
+        sse::{KeepAlive, Sse},
+    },
+};
+use protocol::{
+    DesktopId, SessionId, VmId,
+    edge::VM_HEADER,
+    error::{Code, Problem},
+    journal::{Append, Appended, Events, Say},
+    session::{PostMessage, PostedMessage},
+    vm::{Assignment, EnrolRequest, Enrolled, Notice, RenewRequest, Report, Work},
+};
+use serde::Deserialize;
+
+use super::{
+    Shared,
+    extract::{Bytes, Json, Path, Query},
+    stream,
+};
+use crate::{
+    app::App,
+    error::{ApiError, not_found},
+    hub::{Change, Listener},
+    sessions::{self, journal},
+    vms,
+};
+
+/// The VM that calls.
+pub struct Vm(VmId);
+
+impl FromRequestParts<Shared> for Vm {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, ApiError> {
+        let id = parts.headers.get(VM_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+        id.map(Self).ok_or_else(|| Problem::new(Code::NotSignedIn, "A VM's certificate is needed.").into())
+    }
+}
+
+pub async fn enrol(State(app): State<Shared>, Json(request): Json<EnrolRequest>) -> Result<axum::Json<Enrolled>, ApiError> {
+    Ok(axum::Json(vms::enrol(&app, request).await?))
+}
+
+pub async fn renew(State(app): State<Shared>, Vm(id): Vm, Json(request): Json<RenewRequest>) -> Result<axum::Json<Enrolled>, ApiError> {
+    Ok(axum::Json(vms::renew(&app, &id, &request.csr_pem).await?))
+}
+
+pub async fn assignment(State(app): State<Shared>, Vm(id): Vm) -> Result<axum::Json<Assignment>, ApiError> {
+    Ok(axum::Json(vms::assignment(&app, &id).await?))
+}
+
+pub async fn report(State(app): State<Shared>, Vm(id): Vm, Json(report): Json<Report>) -> Result<StatusCode, ApiError> {
+    vms::report(&app, &id, report).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// First "hello", then a word for each change that concerns this VM's desktop.
+pub async fn notices(State(app): State<Shared>, Vm(id): Vm) -> Result<impl IntoResponse, ApiError> {
+    let listener = app.hub.listen();
+    let (_, desktop) = vms::current(&app, &id).await?;
+    let state = (app, listener, true);
+    let notices = futures_util::stream::unfold(state, move |(app, mut listener, first)| {
+        let (id, desktop) = (id.clone(), desktop.id.clone());
+        async move {
+            let notice = if first { Notice::Hello } else { next(&app, &mut listener, &id, &desktop).await? };
+            let event = stream::event(&notice).ok()?;
+            Some((Ok::<_, Infallible>(event), (app, listener, false)))
+        }
+    });
+    Ok(Sse::new(notices).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+}
+
+/// The next word for a VM; `None` once it serves the desktop no more.
+async fn next(app: &App, listener: &mut Listener, vm: &VmId, desktop: &DesktopId) -> Option<Notice> {
+    loop {
+        match listener.next().await {
+            Some(Change::Session { session_id, desktop_id }) if desktop_id == *desktop => {
+                return Some(Notice::Work { session_id });
+            }
+            Some(Change::Stop { session_id, desktop_id }) if desktop_id == *desktop => {
+                return Some(Notice::Stop { session_id });
+            }
+            Some(_) => {}
+            // A change may have been missed, or made by another control: the VM looks again, if it is still the one.
+            None => return vms::current(app, vm).await.is_ok().then_some(Notice::Hello),
+        }
+    }
+}
+
+pub async fn work(State(app): State<Shared>, Vm(id): Vm) -> Result<axum::Json<Work>, ApiError> {
+    let (_, desktop) = vms::current(&app, &id).await?;
+    Ok(axum::Json(sessions::work(&app, &desktop.id).await?))
+}
+
+pub async fn say(
+    State(app): State<Shared>,
+    Vm(vm): Vm,
+    Path(id): Path<SessionId>,
+    Json(say): Json<Say>,
+) -> Result<axum::Json<PostedMessage>, ApiError> {
+    let (vm, desktop) = vms::current(&app, &vm).await?;
+    vms::demand_generation(&vm, say.generation)?;
+    let session = sessions::of_desktop(&app, &desktop.id, &id).await?;
+    let message = PostMessage { text: say.text, client_id: say.client_id };
+    Ok(axum::Json(journal::say(&app, &session, &say.user_id, message).await?))
+}
+
+#[derive(Deserialize)]
+pub struct From {
+    #[serde(default)]
+    after: i64,
+    limit: Option<i64>,
+}
+
+pub async fn read(
+    State(app): State<Shared>,
+    Vm(vm): Vm,
+    Path(id): Path<SessionId>,
+    Query(from): Query<From>,
+) -> Result<axum::Json<Events>, ApiError> {
+    let (_, desktop) = vms::current(&app, &vm).await?;
+    let session = sessions::of_desktop(&app, &desktop.id, &id).await?;
+    Ok(axum::Json(journal::read(&app, &session, from.after, from.limit.unwrap_or(sessions::MAX_EVENTS)).await?))
+}
+
+pub async fn append(
+    State(app): State<Shared>,
+    Vm(vm): Vm,
+    Path(id): Path<SessionId>,
+    Json(append): Json<Append>,
+) -> Result<axum::Json<Appended>, ApiError> {
+    let (vm, desktop) = vms::current(&app, &vm).await?;
+    let session = sessions::of_desktop(&app, &desktop.id, &id).await?;
+    Ok(axum::Json(journal::append(&app, &vm, &session, append).await?))
+}
+
+pub async fn put_blob(State(app): State<Shared>, Vm(vm): Vm, Path(sha256): Path<String>, Bytes(bytes): Bytes) -> Result<StatusCode, ApiError> {
+    vms::current(&app, &vm).await?;
+    app.blobs.put(&sha256, &bytes).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A picture of one of this desktop's own sessions.
+pub async fn get_blob(State(app): State<Shared>, Vm(vm): Vm, Path(sha256): Path<String>) -> Result<impl IntoResponse, ApiError> {
+    let (_, desktop) = vms::current(&app, &vm).await?;
+    let (bytes, media_type) = sessions::picture_of_desktop(&app, &desktop.id, &sha256).await?.ok_or_else(|| not_found("picture"))?;
+    Ok(([(header::CONTENT_TYPE, media_type)], bytes))
+}

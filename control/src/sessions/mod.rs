@@ -1,0 +1,160 @@
+//! Sessions: conversations with the agent on a desktop, and their record.
+
+pub mod blobs;
+pub mod journal;
+
+use protocol::{
+    DesktopId, SessionId, UserId,
+    error::{Code, Problem},
+    event::Event,
+    session::{CreateSession, Page, PatchSession, Session, SessionState},
+    vm::{Work, WorkSession},
+};
+
+use crate::{
+    app::App,
+    db::{self, sessions::SessionRow},
+    desktops,
+    error::{ApiError, not_found},
+    hub::Change,
+    keys,
+};
+
+pub const PAGE: i64 = 50;
+pub const MAX_EVENTS: i64 = 500;
+
+/// Begins a session; without a desktop one is made for it.
+pub async fn create(app: &App, user: &UserId, wish: CreateSession) -> Result<Session, ApiError> {
+    let title = wish.title.as_deref().map(parse_title).transpose()?.unwrap_or_default();
+    let desktop_id = match wish.desktop_id {
+        Some(id) => desktops::owned(app, user, &id).await?.id,
+        None => desktops::create(app, user, Default::default(), None).await?.id,
+    };
+    let now = app.clock.now();
+    let row = SessionRow {
+        id: SessionId::generate(),
+        user_id: user.clone(),
+        desktop_id,
+        title,
+        state: SessionState::Idle,
+        reason: None,
+        archived: false,
+        last_seq: 0,
+        created_at: now,
+        updated_at: now,
+    };
+    db::sessions::insert(&app.db, &row).await?;
+    Ok(view(row))
+}
+
+/// Newest first; `before` is the `next` of the page before.
+pub async fn list(app: &App, user: &UserId, desktop: Option<&DesktopId>, before: Option<&SessionId>) -> Result<Page<Session>, ApiError> {
+    let mut rows = db::sessions::page(&app.db, user, desktop, before, PAGE + 1).await?;
+    let more = rows.len() as i64 > PAGE;
+    rows.truncate(PAGE as usize);
+    let next = rows.last().filter(|_| more).map(|row| row.id.to_string());
+    Ok(Page { items: rows.into_iter().map(view).collect(), next })
+}
+
+pub async fn get(app: &App, user: &UserId, id: &SessionId) -> Result<Session, ApiError> {
+    Ok(view(owned(app, user, id).await?))
+}
+
+pub async fn patch(app: &App, user: &UserId, id: &SessionId, wish: PatchSession) -> Result<Session, ApiError> {
+    owned(app, user, id).await?;
+    let title = wish.title.as_deref().map(parse_title).transpose()?;
+    db::sessions::patch(&app.db, id, title.as_deref(), wish.archived, app.clock.now()).await?;
+    get(app, user, id).await
+}
+
+/// Removes a session with its record; one that is at work has to be stopped first.
+pub async fn delete(app: &App, user: &UserId, id: &SessionId) -> Result<(), ApiError> {
+    let row = owned(app, user, id).await?;
+    if row.state.has_work() {
+        return Err(Problem::new(Code::Conflict, "The session is at work: stop it first.").into());
+    }
+    Ok(db::sessions::delete(&app.db, id).await?)
+}
+
+/// Asks the agent to stop. Where no VM would hear it, the session is ended here.
+pub async fn stop(app: &App, user: &UserId, id: &SessionId) -> Result<Session, ApiError> {
+    let row = owned(app, user, id).await?;
+    if row.state == SessionState::Queued {
+        journal::set_state(app, &row, SessionState::Cancelled, Some("stopped before it began")).await?;
+    } else if row.state.has_work() {
+        app.hub.call(Change::Stop { session_id: id.clone(), desktop_id: row.desktop_id.clone() });
+    }
+    get(app, user, id).await
+}
+
+/// The events behind `after`; `next` is the `after` of the page that follows.
+pub async fn events(app: &App, id: &SessionId, after: i64, limit: i64) -> Result<Page<Event>, ApiError> {
+    let limit = limit.clamp(1, MAX_EVENTS);
+    let mut items = db::events::after(&app.db, id, after, limit + 1).await?;
+    let more = items.len() as i64 > limit;
+    items.truncate(limit as usize);
+    let next = items.last().filter(|_| more).map(|event| event.seq.to_string());
+    Ok(Page { items, next })
+}
+
+/// The whole record.
+pub async fn all_events(app: &App, id: &SessionId) -> Result<Vec<Event>, ApiError> {
+    Ok(db::events::after(&app.db, id, 0, i64::MAX).await?)
+}
+
+/// A picture, if this session's record refers to it.
+pub async fn picture(app: &App, id: &SessionId, sha256: &str) -> Result<Option<(Vec<u8>, &'static str)>, ApiError> {
+    if !db::events::has_picture(&app.db, id, sha256).await? {
+        return Ok(None);
+    }
+    app.blobs.get(sha256).await
+}
+
+/// A picture, if the record of any of this desktop's sessions refers to it.
+pub async fn picture_of_desktop(app: &App, desktop: &DesktopId, sha256: &str) -> Result<Option<(Vec<u8>, &'static str)>, ApiError> {
+    if !db::events::desktop_has_picture(&app.db, desktop, sha256).await? {
+        return Ok(None);
+    }
+    app.blobs.get(sha256).await
+}
+
+/// The session that a desktop works on now.
+pub async fn work(app: &App, desktop: &DesktopId) -> Result<Work, ApiError> {
+    let Some(row) = db::sessions::next_work(&app.db, desktop).await? else { return Ok(Work { session: None }) };
+    let model = keys::model(app, &row.user_id).await?;
+    Ok(Work { session: Some(WorkSession { session_id: row.id, model }) })
+}
+
+/// The user's session, or the same answer whether it does not exist or belongs to someone else.
+pub async fn owned(app: &App, user: &UserId, id: &SessionId) -> Result<SessionRow, ApiError> {
+    let row = db::sessions::by_id(&app.db, id).await?.filter(|row| row.user_id == *user);
+    row.ok_or_else(|| not_found("session"))
+}
+
+/// The session, if it is one of this desktop.
+pub async fn of_desktop(app: &App, desktop: &DesktopId, id: &SessionId) -> Result<SessionRow, ApiError> {
+    let row = db::sessions::by_id(&app.db, id).await?.filter(|row| row.desktop_id == *desktop);
+    row.ok_or_else(|| not_found("session"))
+}
+
+fn parse_title(text: &str) -> Result<String, ApiError> {
+    let title = text.trim();
+    if title.is_empty() || title.chars().count() > 200 || title.chars().any(char::is_control) {
+        return Err(Problem::new(Code::InvalidValue, "A title has 1 to 200 characters.").into());
+    }
+    Ok(title.to_owned())
+}
+
+fn view(row: SessionRow) -> Session {
+    Session {
+        id: row.id,
+        desktop_id: row.desktop_id,
+        title: if row.title.is_empty() { "New session".into() } else { row.title },
+        state: row.state,
+        reason: row.reason,
+        archived: row.archived,
+        last_seq: row.last_seq,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}

@@ -1,0 +1,96 @@
+//! Refresh tokens: each is good once, and one that comes twice ends its whole family.
+
+use protocol::{
+    LoginId, Millis, UserId,
+    error::{Code, Problem},
+    user::Login,
+};
+
+use super::{Caller, Via};
+use crate::{
+    app::App,
+    db::{self, logins::LoginRow},
+    error::{ApiError, not_found},
+    secret,
+};
+
+/// How long a browser stays signed in without coming back.
+pub const LIFETIME: Millis = 30 * 24 * 3600 * 1000;
+/// A browser that lost the answer to its refresh may repeat it for this long.
+const GRACE: Millis = 10_000;
+
+/// What a browser is given. `refresh` is absent when it has the present one already on its way.
+pub struct Tokens {
+    pub access: String,
+    pub refresh: Option<String>,
+}
+
+/// Begins a family.
+pub async fn begin(app: &App, user: &UserId, user_agent: &str) -> Result<Tokens, ApiError> {
+    let now = app.clock.now();
+    let refresh = secret::generate("cbr_");
+    let login = LoginRow {
+        id: LoginId::generate(),
+        user_id: user.clone(),
+        refresh_hash: secret::hash(&refresh),
+        previous_hash: None,
+        rotated_at: now,
+        user_agent: user_agent.chars().filter(|c| !c.is_control()).take(200).collect(),
+        created_at: now,
+        last_used_at: now,
+        expires_at: now + LIFETIME,
+    };
+    db::logins::insert(&app.db, &login).await?;
+    Ok(Tokens { access: app.signer.access(user, &login.id, now)?, refresh: Some(refresh) })
+}
+
+/// Exchanges a refresh token for the next one.
+pub async fn refresh(app: &App, token: &str) -> Result<Tokens, ApiError> {
+    let now = app.clock.now();
+    let hash = secret::hash(token);
+    let login = db::logins::by_refresh_hash(&app.db, &hash).await?.ok_or_else(signed_out)?;
+    if login.expires_at <= now {
+        db::logins::delete(&app.db, &login.id, &login.user_id).await?;
+        return Err(signed_out());
+    }
+    if login.refresh_hash == hash {
+        let next = secret::generate("cbr_");
+        if db::logins::rotate(&app.db, &login.id, &hash, &secret::hash(&next), now).await? {
+            return Ok(Tokens { access: app.signer.access(&login.user_id, &login.id, now)?, refresh: Some(next) });
+        }
+        // Another request of this browser was quicker: what it got is good for this one too.
+        return Ok(Tokens { access: app.signer.access(&login.user_id, &login.id, now)?, refresh: None });
+    }
+    if now - login.rotated_at <= GRACE {
+        return Ok(Tokens { access: app.signer.access(&login.user_id, &login.id, now)?, refresh: None });
+    }
+    tracing::warn!(user = %login.user_id, login = %login.id, "a refresh token came twice: its family is ended");
+    db::logins::delete(&app.db, &login.id, &login.user_id).await?;
+    Err(signed_out())
+}
+
+pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Login>, ApiError> {
+    let rows = db::logins::of_user(&app.db, &caller.user_id, app.clock.now()).await?;
+    let view = |row: LoginRow| Login {
+        current: caller.via == Via::Browser(row.id.clone()),
+        id: row.id,
+        created_at: row.created_at,
+        last_used_at: row.last_used_at,
+        user_agent: row.user_agent,
+    };
+    Ok(rows.into_iter().map(view).collect())
+}
+
+/// Signs a browser out.
+pub async fn end(app: &App, user: &UserId, login: &LoginId) -> Result<(), ApiError> {
+    if db::logins::delete(&app.db, login, user).await? { Ok(()) } else { Err(not_found("sign-in")) }
+}
+
+/// Signs all browsers of a user out but one.
+pub async fn end_others(app: &App, user: &UserId, keep: Option<&LoginId>) -> Result<(), ApiError> {
+    Ok(db::logins::delete_others(&app.db, user, keep).await?)
+}
+
+fn signed_out() -> ApiError {
+    Problem::new(Code::NotSignedIn, "Sign in again.").into()
+}

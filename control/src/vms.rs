@@ -1,0 +1,92 @@
+//! What control says to VMs: who they are, whom they serve; and what it hears from them.
+
+use protocol::{
+    VmId,
+    error::{Code, Problem},
+    vm::{Assignment, DeskHealth, EnrolRequest, Enrolled, Report},
+};
+
+use crate::{
+    app::App,
+    db::{self, desktops::DesktopRow, vms::VmRow},
+    error::ApiError,
+    secret,
+    trust::ca,
+};
+
+/// Certifies a VM that shows its one-time token. The same key may come again, another may not.
+pub async fn enrol(app: &App, request: EnrolRequest) -> Result<Enrolled, ApiError> {
+    let refused = || ApiError::from(Problem::new(Code::WrongCredentials, "The enrolment token is not good for this VM and key."));
+    let key_hash = ca::request_key_hash(&request.csr_pem)
+        .map_err(|e| Problem::new(Code::InvalidValue, format!("The certificate request is refused: {e:#}.")))?;
+    let vm = db::vms::by_id(&app.db, &request.vm_id).await?.ok_or_else(refused)?;
+    serving(app, &vm).await?;
+    if !db::vms::enrol(&app.db, &request.vm_id, &secret::hash(&request.enrolment_token), &key_hash).await? {
+        tracing::warn!(vm = %request.vm_id, "an enrolment was refused: wrong token, or it was bound to another key");
+        return Err(refused());
+    }
+    tracing::info!(vm = %request.vm_id, desktop = %vm.desktop_id, "enrolled");
+    certify(app, &request.vm_id, &request.csr_pem)
+}
+
+/// Certifies a VM again, for the key that it enrolled with.
+pub async fn renew(app: &App, id: &VmId, csr_pem: &str) -> Result<Enrolled, ApiError> {
+    let (vm, _) = current(app, id).await?;
+    let key_hash = ca::request_key_hash(csr_pem)
+        .map_err(|e| Problem::new(Code::InvalidValue, format!("The certificate request is refused: {e:#}.")))?;
+    if vm.key_hash.as_deref() != Some(key_hash.as_str()) {
+        return Err(Problem::new(Code::WrongCredentials, "A certificate is renewed for the key it was issued to.").into());
+    }
+    certify(app, id, csr_pem)
+}
+
+pub async fn assignment(app: &App, id: &VmId) -> Result<Assignment, ApiError> {
+    let (vm, desktop) = current(app, id).await?;
+    Ok(Assignment {
+        desktop_id: desktop.id,
+        generation: vm.generation,
+        capability_key_pem: app.signer.public_pem().to_owned(),
+        size: desktop.size,
+    })
+}
+
+/// Stores a sign of life.
+pub async fn report(app: &App, id: &VmId, report: Report) -> Result<(), ApiError> {
+    let (vm, _) = current(app, id).await?;
+    demand_generation(&vm, report.generation)?;
+    let (painted, health) = match &report.desk {
+        DeskHealth::Painted { .. } => (true, "painted".to_owned()),
+        DeskHealth::Waiting { reason } => (false, reason.chars().filter(|c| !c.is_control()).take(500).collect()),
+    };
+    db::vms::report(&app.db, id, report.port, painted, &health, app.clock.now()).await?;
+    if painted && !vm.painted {
+        app.wake.notify_one();
+    }
+    Ok(())
+}
+
+/// The VM and the desktop that it serves; refused when the desktop has another VM by now.
+pub async fn current(app: &App, id: &VmId) -> Result<(VmRow, DesktopRow), ApiError> {
+    let vm = db::vms::by_id(&app.db, id).await?.ok_or_else(stale)?;
+    let desktop = serving(app, &vm).await?;
+    Ok((vm, desktop))
+}
+
+/// A VM speaks for its own generation alone.
+pub fn demand_generation(vm: &VmRow, generation: i64) -> Result<(), ApiError> {
+    if vm.generation == generation { Ok(()) } else { Err(stale()) }
+}
+
+async fn serving(app: &App, vm: &VmRow) -> Result<DesktopRow, ApiError> {
+    let desktop = db::desktops::by_id(&app.db, &vm.desktop_id).await?;
+    desktop.filter(|desktop| desktop.vm_id.as_ref() == Some(&vm.id) && desktop.generation == vm.generation).ok_or_else(stale)
+}
+
+fn certify(app: &App, id: &VmId, csr_pem: &str) -> Result<Enrolled, ApiError> {
+    let now = app.clock.now();
+    Ok(Enrolled { certificate_pem: app.ca.sign_vm(csr_pem, id, now)?, expires_at: ca::expires_at(now) })
+}
+
+fn stale() -> ApiError {
+    Problem::new(Code::StaleGeneration, "This VM serves no desktop any more.").into()
+}
