@@ -1,1 +1,3 @@
 //! Eyes and hands, as the desktop's unprivileged user.
+
+pub mod rfb;
