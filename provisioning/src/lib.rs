@@ -6,23 +6,32 @@ use async_trait::async_trait;
 use protocol::{DesktopId, VmId, vm::UserData};
 use serde::{Deserialize, Serialize};
 
+pub mod fake;
+pub mod local;
+
 /// A source of VMs. Every verb may be repeated: the second time it finds the work done and says so.
 ///
 /// A VM is disposable: stopping a desktop terminates its VM and keeps its home, starting it launches
-/// another one of the next generation on the same home.
+/// another one of the next generation on the same home. One VM at a time uses a home.
 #[async_trait]
 pub trait Provisioner: Send + Sync + 'static {
     /// Launches the VM that `spec` names, on the home of its desktop (made when there is none).
-    /// A VM that exists already is answered as it is.
+    /// A VM that exists already is answered as it is, a terminated one included: an id is used once.
+    /// While another VM of the same desktop has not ended, the answer is [`ProvisionError::Transient`].
     async fn launch(&self, spec: &LaunchSpec) -> Result<Instance, ProvisionError>;
 
-    /// Every VM of ours that the provider knows, the recently terminated perhaps included.
+    /// Every VM of ours that the provider knows, the recently terminated perhaps included. A VM that
+    /// ended by itself says why in [`Instance::detail`].
     async fn observe(&self) -> Result<Vec<Instance>, ProvisionError>;
 
-    /// Ends a VM. Its desktop's home stays.
+    /// Ends a VM. Its desktop's home stays. A VM that nobody knows (any more) counts as ended.
+    ///
+    /// When the answer comes the VM may still be [`InstanceState::Terminating`]: see what
+    /// [`observe`](Self::observe) says.
     async fn terminate(&self, vm: &VmId) -> Result<(), ProvisionError>;
 
-    /// Deletes the home of a desktop that has no VM any more.
+    /// Deletes the home of a desktop that has no VM any more; one that has none is deleted already.
+    /// While a VM of it has not ended, the answer is [`ProvisionError::Transient`] and the home stays.
     async fn delete_home(&self, desktop: &DesktopId) -> Result<(), ProvisionError>;
 }
 

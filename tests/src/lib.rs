@@ -1,1 +1,37 @@
+//! What the system tests stand on: a whole CloudBot on free ports, and the people, programs and faults that meet it.
+//!
+//! A [`Stack`] starts the very binaries that `make run` starts, in a temporary data folder, and leaves nothing
+//! behind, not even when a test fails. Around it: [`api`] (a person or program with a credential), [`browser`]
+//! (Chromium), [`viewer`] (a bare RFB client), [`chat`] (the chat socket), [`model_server`] (a scripted Messages
+//! API), [`fault_proxy`] (a wire that can be cut) and [`postgres`].
 
+use std::path::{Path, PathBuf};
+
+pub mod api;
+pub mod browser;
+pub mod chat;
+pub mod fault_proxy;
+pub mod model_server;
+pub mod picture;
+pub mod postgres;
+pub mod processes;
+pub mod stack;
+pub mod viewer;
+pub mod wait;
+pub mod websocket;
+
+pub use api::Api;
+pub use model_server::{ModelServer, Turn};
+pub use stack::{Options, Stack};
+
+/// The top folder of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand in the repository").to_owned()
+}
+
+/// Where a test leaves what a person may want to look at afterwards: screenshots, and the logs of a failed stack.
+pub fn artefacts(test: &str) -> PathBuf {
+    let folder = processes::target_folder().join("system-tests").join(test);
+    std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("create {}: {error}", folder.display()));
+    folder
+}

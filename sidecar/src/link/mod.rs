@@ -135,3 +135,29 @@ pub enum RefusalKind {
     Timeout,
     Failed,
 }
+
+impl Refusal {
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Invalid, message: message.into() }
+    }
+
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Unavailable, message: message.into() }
+    }
+
+    pub fn timeout(message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Timeout, message: message.into() }
+    }
+
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Failed, message: message.into() }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}

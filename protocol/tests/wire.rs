@@ -1,0 +1,273 @@
+//! What outsiders read: one example of every wire type, as JSON. A changed snapshot is a changed API.
+
+use insta::assert_json_snapshot;
+use protocol::{
+    action::*, capability::*, chat::*, desktop::*, edge::*, error::*, event::*, journal::*, key::*, session::*,
+    user::*, vm::*, *,
+};
+use serde_json::json;
+
+const HEX: &str = "0193a5b2c4d67e8f9a0b1c2d3e4f5061";
+const SHA256: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+fn id<T: std::str::FromStr<Err = NotAnId>>(prefix: &str) -> T {
+    format!("{prefix}-{HEX}").parse().unwrap()
+}
+
+fn picture() -> Picture {
+    Picture { sha256: SHA256.into(), media_type: "image/png".into(), size: Size::DEFAULT }
+}
+
+fn event() -> Event {
+    Event {
+        seq: 3,
+        at: 1_700_000_000_000,
+        body: EventBody::ToolResult(ToolResult {
+            tool_use_id: "toolu_1".into(),
+            is_error: false,
+            content: vec![ResultBlock::Text { text: "Clicked.".into() }, ResultBlock::Image { picture: picture() }],
+            trace: ActionTrace {
+                took_ms: 41,
+                settled: Some(true),
+                waited_ms: Some(120),
+                picture: Some(picture()),
+                mark: Some(Point { x: 300, y: 200 }),
+                changed: Some(Rect { x: 290, y: 190, width: 20, height: 20 }),
+            },
+        }),
+    }
+}
+
+#[test]
+fn users_and_their_credentials() {
+    assert_json_snapshot!([
+        json!(User { id: id("usr"), email: "ada@example.org".into(), created_at: 1 }),
+        json!(Credentials { email: "ada@example.org".into(), password: "correct horse battery".into() }),
+        json!(Login { id: id("lgn"), created_at: 1, last_used_at: 2, user_agent: "Firefox".into(), current: true }),
+        json!(CreateToken { name: "ci".into(), scopes: vec![Scope::View], expires_in_days: Some(7) }),
+        json!(CreatedToken {
+            token: AccessToken {
+                id: id("tok"),
+                name: "ci".into(),
+                scopes: Scope::ALL.to_vec(),
+                created_at: 1,
+                expires_at: 2,
+                last_used_at: None,
+            },
+            secret: "cbp_example".into(),
+        }),
+    ]);
+}
+
+#[test]
+fn provider_keys() {
+    assert_json_snapshot!([
+        json!(PutKey { key: "sk-example".into() }),
+        json!(ProviderKey { provider: ModelProvider::Anthropic, masked: "••••mple".into(), stored_at: 1 }),
+        json!(KeyCheck { accepted: false, detail: "The provider does not know this key.".into() }),
+    ]);
+}
+
+#[test]
+fn desktops() {
+    assert_json_snapshot!([
+        json!(Desktop {
+            id: id("dsk"),
+            name: "Desktop 1".into(),
+            state: DesktopState::Failed,
+            reason: Some("no capacity".into()),
+            size: Size::DEFAULT,
+            generation: 2,
+            created_at: 1,
+            state_since: 2,
+        }),
+        json!(CreateDesktop { name: Some("Work".into()), size: Some(Size::MIN) }),
+        json!(PatchDesktop { name: Some("Work".into()) }),
+        json!(DesktopState::ALL),
+    ]);
+}
+
+#[test]
+fn a_state_is_spelled_alike_in_json_and_as_text() {
+    for state in DesktopState::ALL {
+        assert_eq!(json!(state), json!(state.as_str()));
+    }
+    for state in SessionState::ALL {
+        assert_eq!(json!(state), json!(state.as_str()));
+    }
+}
+
+#[test]
+fn sessions() {
+    assert_json_snapshot!([
+        json!(Session {
+            id: id("ses"),
+            desktop_id: id("dsk"),
+            title: "Fill in the form".into(),
+            state: SessionState::WaitingControl,
+            reason: None,
+            archived: false,
+            last_seq: 7,
+            created_at: 1,
+            updated_at: 2,
+        }),
+        json!(CreateSession { desktop_id: Some(id("dsk")), title: None }),
+        json!(PatchSession { title: None, archived: Some(true) }),
+        json!(PostMessage { text: "Open the terminal".into(), client_id: "c-1".into() }),
+        json!(PostedMessage { message_id: id("msg"), seq: 1 }),
+        json!(Page { items: vec![1], next: Some("cursor".into()) }),
+        json!(SessionState::ALL),
+    ]);
+}
+
+#[test]
+fn actions() {
+    let at = Some(Point { x: 300, y: 200 });
+    assert_json_snapshot!([
+        json!(ActionRequest { action: Action::Key { keys: "ctrl+l".into(), repeat: 1 }, picture: Some(Size::DEFAULT) }),
+        json!(Action::HoldKey { keys: "shift".into(), duration_ms: 500 }),
+        json!(Action::Type { text: "héllo".into() }),
+        json!(Action::MouseMove { to: Point { x: 1, y: 2 } }),
+        json!(Action::MouseDown { button: Button::Left }),
+        json!(Action::MouseUp { button: Button::Back }),
+        json!(Action::Click { button: Button::Right, count: 2, at, modifiers: Some("ctrl".into()) }),
+        json!(Action::Drag { path: vec![Point { x: 1, y: 2 }, Point { x: 3, y: 4 }], modifiers: None }),
+        json!(Action::Scroll { direction: Direction::Down, notches: 3, at, modifiers: None }),
+        json!(Action::Wait { duration_ms: 1000 }),
+        json!(Action::CursorPosition),
+        json!(Action::Screenshot),
+        json!(Action::Zoom { region: Rect { x: 0, y: 0, width: 10, height: 10 } }),
+        json!(ActionOutcome {
+            settled: true,
+            waited_ms: 120,
+            position: at,
+            changed: Some(Rect { x: 0, y: 0, width: 1, height: 1 })
+        }),
+        json!(ShellRequest { command: "ls".into(), timeout_ms: None }),
+        json!(ShellOutput { output: "a\n".into(), exit_code: Some(0), timed_out: false, cut_bytes: 0 }),
+    ]);
+}
+
+#[test]
+fn a_click_needs_no_more_than_its_name() {
+    let click: ActionRequest = serde_json::from_value(json!({"action": "click"})).unwrap();
+
+    assert_eq!(click.action, Action::Click { button: Button::Left, count: 1, at: None, modifiers: None });
+}
+
+#[test]
+fn the_record() {
+    assert_json_snapshot!([
+        json!(event()),
+        json!(EventBody::UserMessage { message_id: id("msg"), user_id: id("usr"), text: "Hello".into() }),
+        json!(EventBody::AssistantMessage(AssistantMessage {
+            message_id: id("msg"),
+            content: vec![json!({"type": "text", "text": "Hello"})],
+            stop_reason: "end_turn".into(),
+            model: "console".into(),
+            usage: Usage { input_tokens: 1, output_tokens: 2, ..Usage::default() },
+        })),
+        json!(EventBody::StateChanged { state: SessionState::Failed, reason: Some("the provider refused".into()) }),
+        json!(EventBody::Notice { text: "The desktop was restarted.".into() }),
+    ]);
+}
+
+#[test]
+fn the_chat_socket() {
+    assert_json_snapshot!([
+        json!(ChatUp::Send { client_id: "c-1".into(), text: "Hello".into() }),
+        json!(ChatUp::Stop),
+        json!(ChatDown::Hello { session_id: id("ses"), state: SessionState::Idle, last_seq: 0, model: None }),
+        json!(ChatDown::Event { event: event() }),
+        json!(ChatDown::Delta {
+            message_id: id("msg"),
+            block: 0,
+            offset: 5,
+            kind: DeltaKind::ToolInput,
+            text: "{".into()
+        }),
+        json!(ChatDown::Discarded { message_id: id("msg") }),
+        json!(ChatDown::ToolStarted { tool_use_id: "toolu_1".into() }),
+        json!(ChatDown::Accepted { client_id: "c-1".into(), seq: 1 }),
+        json!(ChatDown::Problem { client_id: None, problem: Problem::new(Code::NotFound, "No such session.") }),
+    ]);
+}
+
+#[test]
+fn problems() {
+    let all: Vec<_> = Code::ALL.iter().map(|&code| Problem::new(code, "What to do.")).collect();
+    assert_json_snapshot!(all);
+}
+
+#[test]
+fn what_a_vm_says_and_hears() {
+    assert_json_snapshot!([
+        json!(UserData {
+            vm_id: id("vm"),
+            edge_url: "https://127.0.0.1:8443".into(),
+            ca_pem: "-----BEGIN CERTIFICATE-----".into(),
+            enrolment_token: "one-time".into(),
+            size: Size::DEFAULT,
+        }),
+        json!(EnrolRequest { vm_id: id("vm"), enrolment_token: "one-time".into(), csr_pem: "-----BEGIN".into() }),
+        json!(Enrolled { certificate_pem: "-----BEGIN".into(), expires_at: 1 }),
+        json!(RenewRequest { csr_pem: "-----BEGIN".into() }),
+        json!(Assignment {
+            desktop_id: id("dsk"),
+            generation: 1,
+            capability_key_pem: "-----BEGIN".into(),
+            size: Size::DEFAULT,
+        }),
+        json!(Report {
+            generation: 1,
+            port: 8444,
+            desk: DeskHealth::Painted { size: Size::DEFAULT },
+            version: "0.1.0".into(),
+        }),
+        json!(DeskHealth::Waiting { reason: "no window manager".into() }),
+        json!(Notice::Hello),
+        json!(Notice::Work { session_id: id("ses") }),
+        json!(Notice::Stop { session_id: id("ses") }),
+        json!(Work { session: Some(WorkSession { session_id: id("ses"), model: Some("claude".into()) }) }),
+        json!(Append {
+            generation: 1,
+            expected_seq: 4,
+            client_id: "c-2".into(),
+            body: EventBody::Notice { text: "Hello".into() },
+        }),
+        json!(Appended { seq: 4, at: 1 }),
+        json!(Say { generation: 1, user_id: id("usr"), client_id: "c-1".into(), text: "Hello".into() }),
+        json!(Events { events: vec![event()], last_seq: 3, state: SessionState::Running, model: None }),
+    ]);
+}
+
+#[test]
+fn what_the_edge_asks() {
+    assert_json_snapshot!([
+        json!(Capability {
+            iss: ISSUER.into(),
+            aud: audience(&id("dsk"), 2),
+            sub: id("usr"),
+            scopes: Scope::ALL.to_vec(),
+            iat: 1,
+            exp: 1 + LIFETIME_S,
+        }),
+        json!(Resolve { desktop_id: id("dsk"), credential: Credential::Bearer("cbp_example".into()) }),
+        json!(Resolved {
+            user_id: id("usr"),
+            generation: 2,
+            vm_id: id("vm"),
+            address: "127.0.0.1:40000".into(),
+            capability: "a.b.c".into(),
+            fresh_until: 60_000,
+        }),
+        json!(ModelKeyRequest { vm_id: id("vm"), provider: ModelProvider::Anthropic }),
+        json!(ModelKey {
+            user_id: id("usr"),
+            desktop_id: id("dsk"),
+            session_id: Some(id("ses")),
+            base_url: "https://api.anthropic.com".into(),
+            api_key: "sk-example".into(),
+        }),
+    ]);
+}
