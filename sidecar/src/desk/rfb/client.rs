@@ -309,10 +309,7 @@ mod tests {
     #[test]
     fn lengths_out_of_bounds_are_refused_before_their_bytes_come() {
         for wire in [&[2, 0, 0xff, 0xff][..], &[248, 0, 0, 0, 0, 0, 0, 0, 65]] {
-            assert!(matches!(
-                Decoder::new().decode(&mut BytesMut::from(wire)),
-                Err(ProtocolError::TooLong { .. })
-            ));
+            assert!(matches!(Decoder::new().decode(&mut BytesMut::from(wire)), Err(ProtocolError::TooLong { .. })));
         }
     }
 

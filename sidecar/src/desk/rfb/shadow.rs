@@ -106,9 +106,9 @@ impl Shadow {
             (area.x / TILE..last(area.right()), area.y / TILE..last(area.bottom()))
         };
         down.flat_map(move |row| {
-            across.clone().map(move |column| {
-                (column, row, usize::from(row) * usize::from(columns) + usize::from(column))
-            })
+            across
+                .clone()
+                .map(move |column| (column, row, usize::from(row) * usize::from(columns) + usize::from(column)))
         })
     }
 
@@ -129,12 +129,7 @@ impl Shadow {
                 right = right.max(last);
             }
         }
-        Some(Area {
-            x: within.x + left as u16,
-            y: top,
-            width: (right - left) as u16 + 1,
-            height: bottom - top + 1,
-        })
+        Some(Area { x: within.x + left as u16, y: top, width: (right - left) as u16 + 1, height: bottom - top + 1 })
     }
 
     fn copy(&mut self, picture: Picture<'_>, area: Area) {

@@ -30,7 +30,8 @@ pub(super) async fn accept(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     viewer: &Viewer,
 ) -> Result<Start, ServeError> {
-    let input = tokio::time::timeout(PATIENCE, shake_hands(stream)).await.map_err(|_| ServeError::HandshakeTimeout)??;
+    let input =
+        tokio::time::timeout(PATIENCE, shake_hands(stream)).await.map_err(|_| ServeError::HandshakeTimeout)??;
     let mut frames = viewer.screen.subscribe();
     let frame = viewer.screen.fresh().await.map_err(ServeError::Screen)?;
     frames.mark_unchanged();

@@ -9,6 +9,8 @@ const IN_FLIGHT: u64 = 2;
 #[derive(Debug, Default)]
 pub(super) struct Flow {
     requested: Option<Area>,
+    /// What the update that is being made answers.
+    answering: Option<Area>,
     continuous: Option<Area>,
     sent: u64,
     confirmed: u64,
@@ -38,9 +40,21 @@ impl Flow {
         }
     }
 
-    /// An update went out: it answers the request. The payload of the fence that is to follow it, if one is.
+    /// An update is being made: what is asked from now on is for the next one.
+    pub(super) fn begin(&mut self) {
+        self.answering = self.requested.take();
+    }
+
+    /// There was nothing to tell after all: the request still waits.
+    pub(super) fn give_up(&mut self) {
+        if let Some(area) = self.answering.take() {
+            self.request(area);
+        }
+    }
+
+    /// The update went out. The payload of the fence that is to follow it, where updates come without asking.
     pub(super) fn sent(&mut self) -> Option<[u8; 8]> {
-        self.requested = None;
+        self.answering = None;
         self.continuous?;
         self.sent += 1;
         Some(self.sent.to_be_bytes())
@@ -72,8 +86,32 @@ mod tests {
         flow.request(ALL);
         assert_eq!(flow.allowed(), Some(ALL));
 
+        flow.begin();
         assert_eq!(flow.sent(), None);
         assert_eq!(flow.allowed(), None);
+    }
+
+    #[test]
+    fn a_request_that_found_nothing_new_still_waits() {
+        let mut flow = Flow::default();
+        flow.request(ALL);
+
+        flow.begin();
+        flow.give_up();
+
+        assert_eq!(flow.allowed(), Some(ALL));
+    }
+
+    #[test]
+    fn what_is_asked_while_an_update_is_made_is_for_the_next_one() {
+        let mut flow = Flow::default();
+        flow.request(ALL);
+
+        flow.begin();
+        flow.request(ALL);
+        flow.sent();
+
+        assert_eq!(flow.allowed(), Some(ALL));
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! here they meet the screen, the keyboard and the clipboard.
 
 mod accept;
+mod clip;
 mod flow;
 mod hands;
 mod outbox;
 mod painter;
 mod session;
 mod sizes;
+mod view;
 
 use std::io;
 
@@ -58,7 +60,7 @@ pub async fn serve(
     let mut hands = hands::Hands::new(viewer.control.then(|| viewer.input.clone()));
     let served = async {
         let start = accept::accept(&mut stream, &viewer).await?;
-        session::Session::new(&viewer, start, &mut hands).run(&mut stream).await
+        session::Session::new(&viewer, start, &mut hands)?.run(&mut stream).await
     };
     let result = tokio::select! {
         result = served => result,

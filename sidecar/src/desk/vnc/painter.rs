@@ -18,7 +18,7 @@ use crate::desk::{
 /// What the viewer has seen, and the encoders that know it.
 pub(super) struct Painter {
     pub(super) shadow: Shadow,
-    pub(super) encoder: Encoder,
+    encoder: Encoder,
 }
 
 /// An update to be made.
@@ -47,6 +47,11 @@ impl Extras {
 impl Painter {
     pub(super) fn new(width: u16, height: u16) -> Self {
         Self { shadow: Shadow::new(width, height), encoder: Encoder::new() }
+    }
+
+    /// The screen has another size: the viewer has seen nothing of it. Its encoders go on.
+    pub(super) fn resize(&mut self, width: u16, height: u16) {
+        self.shadow = Shadow::new(width, height);
     }
 
     /// The update as bytes; empty when there is nothing to tell.

@@ -14,7 +14,7 @@ use crate::{
         },
         screen::Frame,
     },
-    link::{Refusal, RefusalKind},
+    link::Refusal,
 };
 
 /// A viewer that asks faster than it reads gets the last of its answers.
@@ -25,10 +25,8 @@ pub(super) fn of(frame: &Arc<Frame>) -> Result<(u16, u16), ServeError> {
     let side = |pixels| u16::try_from(pixels).ok();
     side(frame.size.width).zip(side(frame.size.height)).ok_or_else(|| {
         let Size { width, height } = frame.size;
-        ServeError::Screen(Refusal {
-            kind: RefusalKind::Failed,
-            message: format!("{width}x{height} pixels are more than RFB can count; make the screen smaller"),
-        })
+        let message = format!("{width}x{height} pixels are more than RFB can count; make the screen smaller");
+        ServeError::Screen(Refusal::failed(message))
     })
 }
 

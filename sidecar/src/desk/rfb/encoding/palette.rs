@@ -5,7 +5,7 @@
 pub(super) struct Palette {
     colours: Vec<u32>,
     /// Open addressing: one more than the index of a colour, 0 where there is none.
-    slots: [u16; SLOTS],
+    slots: Box<[u16; SLOTS]>,
     last: (u32, u8),
 }
 
@@ -14,7 +14,7 @@ const SLOTS: usize = 1024;
 impl Palette {
     /// Counts colours; `None` once there are more than `limit` (at most 256).
     pub(super) fn of(colours: impl IntoIterator<Item = u32>, limit: usize) -> Option<Self> {
-        let mut palette = Self { colours: Vec::new(), slots: [0; SLOTS], last: (u32::MAX, 0) };
+        let mut palette = Self { colours: Vec::new(), slots: Box::new([0; SLOTS]), last: (u32::MAX, 0) };
         palette.add(colours, limit).then_some(palette)
     }
 

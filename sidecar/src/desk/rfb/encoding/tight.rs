@@ -53,21 +53,19 @@ impl Tight {
         let limit = if jpeg.is_some() { MAX_COLOURS_BEFORE_JPEG } else { 256 };
         let mut run: Option<Run> = None;
         for change in changes {
-            let next = Run {
-                area: change.area,
-                last: *change,
-                palette: Palette::of(picture.colours(change.area), limit),
+            let next =
+                Run { area: change.area, last: *change, palette: Palette::of(picture.colours(change.area), limit) };
+            let (first, second) = match run {
+                Some(run) => join(run, next, limit),
+                None => (next, None),
             };
-            run = match run {
-                Some(so_far) => match join(so_far, next, limit) {
-                    Ok(joined) => Some(joined),
-                    Err((done, next)) => {
-                        self.rectangle(update, picture, done, format, wishes, jpeg);
-                        Some(next)
-                    }
-                },
-                None => Some(next),
-            };
+            run = Some(match second {
+                Some(second) => {
+                    self.rectangle(update, picture, first, format, wishes, jpeg);
+                    second
+                }
+                None => first,
+            });
         }
         if let Some(run) = run {
             self.rectangle(update, picture, run, format, wishes, jpeg);
@@ -128,9 +126,10 @@ impl Tight {
         if count == 2 {
             for row in picture.rows(area) {
                 for pixels in row.chunks(32) {
-                    let byte = pixels.chunks_exact(4).enumerate().fold(0, |byte, (i, pixel)| {
-                        byte | palette.index(super::super::colour(pixel)) << (7 - i)
-                    });
+                    let byte = pixels
+                        .chunks_exact(4)
+                        .enumerate()
+                        .fold(0, |byte, (i, pixel)| byte | palette.index(super::super::colour(pixel)) << (7 - i));
                     data.push(byte);
                 }
             }
@@ -170,26 +169,25 @@ impl Tight {
     }
 }
 
-/// Joins the next tile to a run when both are of a kind.
-fn join(run: Run, next: Run, limit: usize) -> Result<Run, (Run, Run)> {
+/// Joins the next tile to a run when both are of a kind; otherwise answers both.
+fn join(run: Run, next: Run, limit: usize) -> (Run, Option<Run>) {
     let area = run.area.union(next.area);
     if !are_neighbours(run.last, next.last) || area.width > MAX_WIDTH {
-        return Err((run, next));
+        return (run, Some(next));
     }
     match (&run.palette, &next.palette) {
-        (None, None) => Ok(Run { area, last: next.last, palette: None }),
+        (None, None) => (Run { area, last: next.last, palette: None }, None),
         (Some(left), Some(right)) => {
-            let (few, many) = (left.colours().len(), right.colours().len());
-            // A fill costs four bytes: it is not mixed with anything.
-            let is_fill = few == 1 || many == 1;
+            // One colour costs four bytes: it is not mixed with anything.
+            let is_fill = left.colours().len() == 1 || right.colours().len() == 1;
             match left.union(right, limit) {
                 Some(both) if !is_fill || both.colours().len() == 1 => {
-                    Ok(Run { area, last: next.last, palette: Some(both) })
+                    (Run { area, last: next.last, palette: Some(both) }, None)
                 }
-                _ => Err((run, next)),
+                _ => (run, Some(next)),
             }
         }
-        _ => Err((run, next)),
+        _ => (run, Some(next)),
     }
 }
 

@@ -60,9 +60,10 @@ fn tile(picture: Picture<'_>, area: Area, format: &PixelFormat, out: &mut Vec<u8
     for row in picture.rows(area) {
         // Indices are packed from the highest bit on; every row begins with a byte of its own.
         for pixels in row.chunks(4 * (8 / bits)) {
-            let byte = pixels.chunks_exact(4).enumerate().fold(0, |byte, (i, pixel)| {
-                byte | palette.index(super::super::colour(pixel)) << (8 - bits * (i + 1))
-            });
+            let byte = pixels
+                .chunks_exact(4)
+                .enumerate()
+                .fold(0, |byte, (i, pixel)| byte | palette.index(super::super::colour(pixel)) << (8 - bits * (i + 1)));
             out.push(byte);
         }
     }
