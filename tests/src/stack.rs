@@ -181,7 +181,7 @@ impl Stack {
     }
 
     async fn wait_until_ready(&mut self) {
-        let anonymous = reqwest::Client::new();
+        let anonymous = crate::http().build().expect("an HTTP client");
         let ready = self.url().join("/readyz").expect("an address");
         wait::until("control and edge are ready", Duration::from_secs(60), async || {
             for (name, process) in [("control", &mut self.control), ("edge", &mut self.edge)] {

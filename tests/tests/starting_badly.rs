@@ -137,8 +137,9 @@ async fn a_disk_that_fills_up_loses_nothing_and_says_so() {
     edge.env("CLOUDBOT_EDGE_CERTS", edge_certs(control.pid(), &layout));
     let _edge = Process::start("edge", edge, &layout.log("edge"));
     let anonymous = Api::anonymous(&layout.url());
+    let http = harness::http().build().expect("an HTTP client");
     wait::until("the stack is ready", SOON, async || {
-        let answer = reqwest::get(layout.url().join("/readyz").expect("an address")).await.ok()?;
+        let answer = http.get(layout.url().join("/readyz").expect("an address")).send().await.ok()?;
         answer.status().is_success().then_some(())
     })
     .await;
