@@ -15,6 +15,7 @@ pub mod model_server;
 pub mod picture;
 pub mod postgres;
 pub mod processes;
+pub mod record;
 pub mod stack;
 pub mod viewer;
 pub mod wait;
@@ -34,4 +35,17 @@ pub fn artefacts(test: &str) -> PathBuf {
     let folder = processes::target_folder().join("system-tests").join(test);
     std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("create {}: {error}", folder.display()));
     folder
+}
+
+/// The name under which a blob is kept.
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An HTTP client that keeps nothing and follows nothing.
+pub fn http() -> reqwest::ClientBuilder {
+    // The process may have one already: another test's client has come before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(std::time::Duration::from_secs(120))
 }

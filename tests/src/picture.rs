@@ -4,6 +4,9 @@ use std::{collections::HashSet, io::Cursor};
 
 use protocol::desktop::Size;
 
+/// What JPEG may do to a channel without a person seeing another picture.
+const TOLERANCE: u8 = 32;
+
 /// Pixels as RGB, row by row.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
@@ -47,12 +50,14 @@ impl Picture {
         self.rgb.chunks_exact(3).collect::<HashSet<_>>().len()
     }
 
-    /// Which part of the pixels differs, 0 to 1. Pictures of two sizes differ wholly.
+    /// Which part of the pixels differs visibly, 0 to 1. Pictures of two sizes differ wholly.
     pub fn difference(&self, other: &Picture) -> f64 {
         if self.size != other.size {
             return 1.0;
         }
-        let differing = self.rgb.chunks_exact(3).zip(other.rgb.chunks_exact(3)).filter(|(one, two)| one != two).count();
+        let differs = |one: &[u8], two: &[u8]| one.iter().zip(two).any(|(one, two)| one.abs_diff(*two) > TOLERANCE);
+        let pixels = self.rgb.chunks_exact(3).zip(other.rgb.chunks_exact(3));
+        let differing = pixels.filter(|(one, two)| differs(one, two)).count();
         differing as f64 / (self.size.width as f64 * self.size.height as f64)
     }
 }

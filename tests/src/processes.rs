@@ -186,6 +186,7 @@ fn mount_namespace(pid: &str) -> Option<u64> {
     fs::metadata(format!("/proc/{pid}/ns/mnt")).ok().map(|namespace| namespace.ino())
 }
 
+/// The search of the standard library's texts is compiled with optimisation, one over bytes here would not be.
 fn contains(haystack: &[u8], needle: &str) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+    String::from_utf8_lossy(haystack).contains(needle)
 }

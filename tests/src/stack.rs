@@ -112,8 +112,6 @@ impl Stack {
     }
 
     pub async fn with(options: Options) -> Self {
-        let web = repository().join("web/dist/index.html");
-        assert!(web.is_file(), "{} is missing: `make web` builds it", web.display());
         let folder = tempfile::Builder::new().prefix("cb-").tempdir().expect("a temporary folder");
         let model = ModelServer::start().await;
         let layout = Layout::new(folder.path(), &model.url(), options);
@@ -181,7 +179,7 @@ impl Stack {
     }
 
     async fn wait_until_ready(&mut self) {
-        let anonymous = reqwest::Client::new();
+        let anonymous = crate::http().build().expect("an HTTP client");
         let ready = self.url().join("/readyz").expect("an address");
         wait::until("control and edge are ready", Duration::from_secs(60), async || {
             for (name, process) in [("control", &mut self.control), ("edge", &mut self.edge)] {

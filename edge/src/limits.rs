@@ -1,0 +1,49 @@
+//! How much a request may bring.
+
+use std::time::Duration;
+
+use pingora::{apps::HttpServerOptions, http::RequestHeader};
+use protocol::error::{Code, Problem};
+
+/// An ordinary JSON body.
+pub(crate) const BODY: u64 = 1 << 20;
+/// A file for a desktop's home.
+pub(crate) const FILE: u64 = 16 << 20;
+/// A picture or an event of the record.
+pub(crate) const RECORD: u64 = 8 << 20;
+/// A conversation with its pictures: the provider's own limit.
+pub(crate) const MODEL: u64 = 32 << 20;
+/// All header lines together. pingora itself would read a megabyte.
+const HEADERS: usize = 32 << 10;
+
+/// Refuses a request whose header lines are too many or too long.
+pub(crate) fn check_headers(request: &RequestHeader) -> Result<(), Problem> {
+    let headers: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if headers + request.raw_path().len() > HEADERS {
+        let detail = format!("The address and headers of a request may have {} KiB together.", HEADERS >> 10);
+        return Err(Problem::new(Code::MalformedRequest, detail));
+    }
+    Ok(())
+}
+
+/// Refuses a body that is too large by its own account; one that says nothing is counted as it comes.
+pub(crate) fn check_body(request: &RequestHeader, limit: u64) -> Result<(), Problem> {
+    let Some(claimed) = request.headers.get(http::header::CONTENT_LENGTH) else { return Ok(()) };
+    match claimed.to_str().ok().and_then(|text| text.parse::<u64>().ok()) {
+        None => Err(Problem::new(Code::MalformedRequest, "Content-Length is not a number.")),
+        Some(length) if length > limit => Err(too_large(limit)),
+        Some(_) => Ok(()),
+    }
+}
+
+pub(crate) fn too_large(limit: u64) -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("This address takes at most {} MiB.", limit >> 20))
+}
+
+/// pingora keeps an idle HTTP/2 connection for ever unless told.
+pub(crate) fn server_options() -> HttpServerOptions {
+    let mut options = HttpServerOptions::default();
+    options.h2_idle_timeout = Some(Duration::from_secs(60));
+    options.keepalive_request_limit = Some(10_000);
+    options
+}

@@ -1,0 +1,148 @@
+//! The measurements, each from outside and end to end.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use harness::{
+    Api, Stack, Turn,
+    model_server::{Content, tool, tool_use},
+    processes,
+    viewer::Viewer,
+};
+use http::Method;
+use protocol::{
+    DesktopId,
+    desktop::{Desktop, DesktopState},
+};
+use serde_json::json;
+
+const SCREENSHOTS: usize = 60;
+const ROUND_TRIPS: usize = 30;
+const IDLE: Duration = Duration::from_secs(15);
+
+/// How long desktops took to come, in milliseconds.
+#[derive(Default)]
+pub(crate) struct Lives {
+    pub(crate) ready: Vec<f64>,
+    pub(crate) painted: Vec<f64>,
+    pub(crate) started: Vec<f64>,
+}
+
+impl Lives {
+    /// A desktop from its creation over a stop and a start to its deletion.
+    pub(crate) async fn one(&mut self, ada: &Api) {
+        let begun = Instant::now();
+        let desktop = ada.create_desktop().await;
+        until_ready(ada, &desktop).await;
+        self.ready.push(ms(begun.elapsed()));
+        let mut viewer = Viewer::open(ada, &desktop.id).await.expect("the screen");
+        assert!(viewer.whole_screen().await.colours() > 16, "the first frame is painted");
+        self.painted.push(ms(begun.elapsed()));
+        drop(viewer);
+
+        ada.stop(&desktop.id).await;
+        let begun = Instant::now();
+        ada.order(&format!("desktops/{}/start", desktop.id)).await.expect("start");
+        until_ready(ada, &desktop).await;
+        self.started.push(ms(begun.elapsed()));
+        ada.delete(&format!("desktops/{}", desktop.id)).await.expect("delete");
+    }
+}
+
+async fn until_ready(ada: &Api, desktop: &Desktop) {
+    loop {
+        let now = ada.desktop(&desktop.id).await.expect("read a desktop");
+        assert_ne!(now.state, DesktopState::Failed, "{:?}", now.reason);
+        if now.state == DesktopState::Ready {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// What one half of the sidecar costs.
+pub(crate) struct Half {
+    pub(crate) resident_mib: f64,
+    pub(crate) cpu_percent: f64,
+}
+
+pub(crate) struct Cost {
+    pub(crate) gate: Half,
+    pub(crate) desk: Half,
+}
+
+/// One desktop that nobody looks at.
+pub(crate) async fn at_rest(stack: &Stack) -> Cost {
+    let pid = |half: &str| {
+        processes::of_folder(&stack.layout.data)
+            .into_iter()
+            .find(|found| found.program() == "sidecar" && found.command.get(1).is_some_and(|word| word == half))
+            .unwrap_or_else(|| panic!("the {half} does not run"))
+            .pid
+    };
+    let (gate, desk) = (pid("gate"), pid("desk"));
+    // The start's own work is over when the desktop has been ready for a moment.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let before = (cpu(gate), cpu(desk));
+    let begun = Instant::now();
+    tokio::time::sleep(IDLE).await;
+    let seconds = begun.elapsed().as_secs_f64();
+    let half =
+        |pid, before| Half { resident_mib: resident_mib(pid), cpu_percent: (cpu(pid) - before) / seconds * 100.0 };
+    Cost { gate: half(gate, before.0), desk: half(desk, before.1) }
+}
+
+/// Whole PNGs of the screen, through the edge.
+pub(crate) async fn screenshots(ada: &Api, desktop: &DesktopId) -> Vec<f64> {
+    let mut took = Vec::new();
+    for _ in 0..SCREENSHOTS {
+        let begun = Instant::now();
+        let path = format!("desktops/{desktop}/screenshot");
+        ada.send(Method::GET, &path, None::<&()>).await.expect("take a screenshot");
+        took.push(ms(begun.elapsed()));
+    }
+    took
+}
+
+/// Tools of different weight: no work at all, a command, a click that waits for the screen to settle, a picture.
+pub(crate) fn tools() -> Vec<(&'static str, Content)> {
+    vec![
+        ("cursor_position", tool("cursor_position", json!({}))),
+        ("bash", tool_use("bash", json!({ "command": "true" }))),
+        ("left_click", tool("left_click", json!({ "coordinate": [640, 300] }))),
+        ("screenshot", tool("screenshot", json!({}))),
+    ]
+}
+
+/// From the last byte of the model's answer to the next request: the tool itself, twice the record, and the way.
+pub(crate) async fn round_trips(stack: &Stack, ada: &Api, desktop: &DesktopId, tool: &Content) -> Vec<f64> {
+    let session = ada.create_session(desktop).await.id;
+    let first = stack.model.requests().len();
+    stack.model.script((0..ROUND_TRIPS).map(|_| Turn::asks([tool.clone()])));
+    stack.model.script([Turn::ends("Done.")]);
+    ada.ask(&session, "Do it").await;
+    let requests = stack.model.requests().split_off(first);
+    assert_eq!(requests.len(), ROUND_TRIPS + 1, "every turn was asked for");
+    requests.windows(2).map(|pair| ms(pair[1].came_at - pair[0].answered_at.expect("an answer that is over"))).collect()
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// CPU seconds that a process has used.
+fn cpu(pid: i32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a running process");
+    let fields: Vec<&str> = stat.rsplit_once(") ").expect("a stat line").1.split(' ').collect();
+    let ticks = |index: usize| fields[index].parse::<f64>().expect("ticks");
+    // utime and stime, the 14th and 15th fields; Linux reports them in hundredths of a second.
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+fn resident_mib(pid: i32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    line.trim().trim_end_matches(" kB").parse::<f64>().expect("kibibytes") / 1024.0
+}

@@ -1,0 +1,139 @@
+// One session, live: what was said and done, and the field to say more.
+import { type Ref, useEffect, useImperativeHandle, useMemo, useRef, useState } from "react";
+import type { Desktop, Session } from "../api/types";
+import { useRefreshSessions } from "../session/queries";
+import { CrossIcon, DownIcon } from "../ui/icons";
+import { Notice } from "../ui/notice";
+import { Composer, type ComposerHandle } from "./composer";
+import { DraftView, EntryView, OutgoingView, Working } from "./message";
+import { NoModel } from "./no-model";
+import { useStickToEnd } from "./scroll";
+import { hasWork, unsent } from "./state";
+import { LinkLine, SessionLine } from "./status";
+import { timeline } from "./timeline";
+import { useChat } from "./use-chat";
+
+interface Props {
+  session: Session;
+  desktop: Desktop;
+  // Is there no key, as far as the page knows before the desktop says so?
+  noKey: boolean;
+  composer: Ref<ComposerHandle>;
+}
+
+// A long session stays quick: older entries come when they are asked for.
+const PAGE = 150;
+
+export function Conversation({ session, desktop, noKey, composer }: Props) {
+  const { connection, state, link } = useChat(session, desktop.state === "ready");
+  const field = useRef<ComposerHandle>(null);
+  useImperativeHandle(composer, () => ({
+    focus: () => field.current?.focus(),
+    suggest: (text) => field.current?.suggest(text),
+  }));
+
+  const entries = useMemo(
+    () => timeline({ events: state.events, running: state.running, session: state.session }),
+    [state.events, state.running, state.session],
+  );
+  const outgoing = unsent(state);
+  const [shown, setShown] = useState(PAGE);
+  const visible = entries.slice(-shown);
+
+  const { box, away, onScroll, toEnd } = useStickToEnd(state);
+
+  const began = state.lastSeq > 0;
+  const refreshSessions = useRefreshSessions(session.desktop_id);
+  useEffect(() => {
+    if (began && !session.title) void refreshSessions();
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- once, when the first message has given it a title
+  }, [began]);
+
+  const noModel = state.model === undefined ? noKey : state.model === null;
+  const working = hasWork(state.session);
+  const quiet = state.drafts.length === 0 && state.running.length === 0;
+  const last = state.events.findLast((event) => event.type === "user_message");
+
+  const say = (text: string) => {
+    connection.say(text, Date.now());
+    toEnd();
+    return true;
+  };
+
+  return (
+    <>
+      <div className="relative min-h-0 flex-1">
+        <div
+          ref={box}
+          role="log"
+          aria-label="Conversation"
+          // A scrollable region must be reachable by keyboard.
+          // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+          tabIndex={0}
+          onScroll={onScroll}
+          className="absolute inset-0 overflow-y-auto px-4 focus-visible:-outline-offset-2"
+        >
+          <div className="mx-auto max-w-2xl space-y-5 py-5">
+            {entries.length > shown && (
+              <button
+                type="button"
+                className="mx-auto block text-sm font-medium text-accent hover:underline"
+                onClick={() => setShown(shown + PAGE)}
+              >
+                Show earlier messages
+              </button>
+            )}
+            {visible.map((entry) => (
+              <EntryView key={entry.key} entry={entry} sessionId={session.id} />
+            ))}
+            {state.drafts.map((draft) => (
+              <DraftView key={draft.messageId} draft={draft} />
+            ))}
+            {state.session === "running" && quiet && <Working />}
+            {outgoing.map((item) => (
+              <OutgoingView
+                key={item.clientId}
+                item={item}
+                onRetry={() => connection.retry(item.clientId)}
+                onWithdraw={() => connection.withdraw(item.clientId)}
+              />
+            ))}
+          </div>
+        </div>
+        {away && (
+          <button
+            type="button"
+            aria-label="Go to the newest message"
+            className="appear absolute bottom-3 left-1/2 grid size-9 -translate-x-1/2 place-items-center rounded-full border border-line bg-raised text-muted shadow-card hover:text-ink"
+            onClick={toEnd}
+          >
+            <DownIcon />
+          </button>
+        )}
+      </div>
+      <div className="mx-auto w-full max-w-2xl space-y-2 px-4 pt-1 pb-4">
+        <LinkLine link={link} onRetry={() => connection.retryNow()} />
+        {state.problem && (
+          <Notice tone="bad">
+            <span className="flex items-start justify-between gap-2">
+              {state.problem.detail}
+              <button type="button" aria-label="Dismiss" onClick={() => connection.readProblem()}>
+                <CrossIcon />
+              </button>
+            </span>
+          </Notice>
+        )}
+        {noModel && <NoModel compact={entries.length > 0} onTry={(text) => field.current?.suggest(text)} />}
+        <SessionLine state={state.session} reason={state.reason} desktop={desktop} />
+        <Composer
+          ref={field}
+          placeholder={noModel ? "A command, such as /screenshot" : "What should the agent do?"}
+          working={working}
+          previous={last?.type === "user_message" ? last.text : undefined}
+          onSend={say}
+          onStop={() => void connection.stop()}
+        />
+      </div>
+    </>
+  );
+}

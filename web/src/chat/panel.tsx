@@ -1,0 +1,139 @@
+// The chat's half of the split view: which session, and a first message that begins one.
+import { type Ref, useImperativeHandle, useRef } from "react";
+import { useSearchParams } from "react-router";
+import { useKeys } from "../api/keys";
+import { explain } from "../api/problem";
+import type { Desktop } from "../api/types";
+import { SessionPicker } from "../session/picker";
+import { useCreateSession, useSessions } from "../session/queries";
+import { Button } from "../ui/button";
+import { Notice } from "../ui/notice";
+import { Spinner } from "../ui/spinner";
+import { Composer, type ComposerHandle } from "./composer";
+import { Conversation } from "./conversation";
+import { NoModel } from "./no-model";
+import { keep } from "./outbox";
+
+interface Props {
+  desktop: Desktop;
+  composer: Ref<ComposerHandle>;
+}
+
+export function ChatPanel({ desktop, composer }: Props) {
+  const sessions = useSessions(desktop.id);
+  const keys = useKeys();
+  const [params, setParams] = useSearchParams();
+  const asked = params.get("session");
+  const list = sessions.data ?? [];
+  const current = asked === "new" ? undefined : (list.find(({ id }) => id === asked) ?? list[0]);
+  const noKey = keys.data?.length === 0;
+  const pick = (id: string | undefined) => setParams({ session: id ?? "new" }, { replace: true });
+
+  return (
+    <section aria-label="Chat" className="flex h-full min-h-0 flex-col bg-bg">
+      <div className="flex h-12 shrink-0 items-center border-b border-line px-2">
+        <SessionPicker sessions={list} current={current?.id} onPick={pick} />
+      </div>
+      {sessions.isPending && (
+        <div role="status" aria-label="Loading the sessions" className="grid flex-1 place-items-center">
+          <Spinner className="size-5 text-faint" />
+        </div>
+      )}
+      {sessions.isError && !sessions.data && (
+        <div className="p-4">
+          <Notice tone="bad">{explain(sessions.error)}</Notice>
+          <Button size="small" className="mt-3" onClick={() => void sessions.refetch()}>
+            Try again
+          </Button>
+        </div>
+      )}
+      {sessions.data && current && (
+        <Conversation
+          key={current.id}
+          session={current}
+          desktop={desktop}
+          noKey={noKey}
+          composer={composer}
+        />
+      )}
+      {sessions.data && !current && (
+        <Beginning desktop={desktop} noKey={noKey} composer={composer} onBegun={pick} />
+      )}
+    </section>
+  );
+}
+
+interface BeginningProps {
+  desktop: Desktop;
+  noKey: boolean;
+  composer: Ref<ComposerHandle>;
+  onBegun: (sessionId: string) => void;
+}
+
+const IDEAS = [
+  "Open the browser and find tomorrow's weather in Lisbon.",
+  "Open a terminal and tell me how much disk space is free.",
+  "Write a short poem into a file in the home folder, then show it on the screen.",
+];
+
+// No session yet: it is created together with its first message.
+function Beginning({ desktop, noKey, composer, onBegun }: BeginningProps) {
+  const create = useCreateSession(desktop.id);
+  const field = useRef<ComposerHandle>(null);
+  useImperativeHandle(composer, () => ({
+    focus: () => field.current?.focus(),
+    suggest: (text) => field.current?.suggest(text),
+  }));
+  const begin = async (text: string) => {
+    try {
+      const session = await create.mutateAsync();
+      keep(session.id, { clientId: crypto.randomUUID(), text, typedAt: Date.now(), after: 0 });
+      onBegun(session.id);
+      return true;
+    } catch {
+      // Shown below; the text stays in the field.
+      return false;
+    }
+  };
+  return (
+    <>
+      <div className="flex min-h-0 flex-1 flex-col overflow-y-auto px-4">
+        <div className="m-auto w-full max-w-sm py-6">
+          <h2 className="text-lg font-semibold">{noKey ? "Try a command" : "What should be done?"}</h2>
+          <p className="mt-1 mb-4 text-muted">
+            {noKey
+              ? "You see the screen on the other side; from here you can use it by commands."
+              : "The agent sees the screen, uses mouse and keyboard, and runs commands. You can watch, and help."}
+          </p>
+          {!noKey && (
+            <ul role="list" className="space-y-2">
+              {IDEAS.map((idea) => (
+                <li key={idea}>
+                  <button
+                    type="button"
+                    className="w-full rounded-xl border border-line bg-surface px-3.5 py-2.5 text-left text-sm hover:border-line-strong hover:bg-raised"
+                    onClick={() => field.current?.suggest(idea)}
+                  >
+                    {idea}
+                  </button>
+                </li>
+              ))}
+            </ul>
+          )}
+          {noKey && <NoModel compact={false} onTry={(text) => field.current?.suggest(text)} />}
+        </div>
+      </div>
+      <div className="mx-auto w-full max-w-2xl space-y-2 px-4 pt-1 pb-4">
+        {create.isError && <Notice tone="bad">{explain(create.error)}</Notice>}
+        <Composer
+          ref={field}
+          placeholder={noKey ? "A command, such as /screenshot" : "What should the agent do?"}
+          working={false}
+          previous={undefined}
+          onSend={begin}
+          onStop={() => undefined}
+        />
+      </div>
+    </>
+  );
+}

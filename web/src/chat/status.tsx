@@ -1,0 +1,71 @@
+// Lines above the field: how the session stands, and whether the page is in touch with it.
+import type { LinkStatus } from "../api/reconnect";
+import type { Desktop, SessionState } from "../api/types";
+import { Spinner } from "../ui/spinner";
+import { useNow } from "../ui/time";
+
+interface SessionLineProps {
+  state: SessionState;
+  reason: string | undefined;
+  desktop: Desktop;
+}
+
+export function SessionLine({ state, reason, desktop }: SessionLineProps) {
+  const text = words(state, desktop);
+  const busy = state === "running" || state === "queued" || state === "waiting_control";
+  return (
+    <p
+      data-testid="session-state"
+      data-state={state}
+      role="status"
+      className={text ? "flex items-center gap-2 px-1 text-xs text-muted" : "sr-only"}
+    >
+      {busy && <Spinner className="size-3 text-accent" />}
+      <span className="min-w-0 [overflow-wrap:anywhere]">
+        {text || "Ready for a message"}
+        {text && reason && state !== "cancelled" ? `: ${reason}` : ""}
+      </span>
+    </p>
+  );
+}
+
+function words(state: SessionState, desktop: Desktop): string {
+  switch (state) {
+    case "idle":
+    case "cancelled":
+      return "";
+    case "queued":
+      return desktop.state === "ready"
+        ? "Queued: the desktop is busy with another session"
+        : "Queued until the desktop is ready";
+    case "running":
+      return "Working";
+    case "waiting_approval":
+      return "Waiting for your word";
+    case "paused":
+      return "Paused while a person drives";
+    case "waiting_control":
+      return "Waiting until CloudBot can keep the record";
+    case "failed":
+      return "Failed. Your next message tries again";
+  }
+}
+
+export function LinkLine({ link, onRetry }: { link: LinkStatus; onRetry: () => void }) {
+  const now = useNow(link.kind === "waiting");
+  if (link.kind !== "waiting") return null;
+  const seconds = Math.max(0, Math.ceil((link.retryAt - now) / 1000));
+  return (
+    <p
+      role="status"
+      className="flex flex-wrap items-center gap-x-2 rounded-lg bg-warn-soft px-3 py-1.5 text-xs text-ink"
+    >
+      <span>
+        {link.reason} {seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again now."}
+      </span>
+      <button type="button" className="font-medium text-warn underline" onClick={onRetry}>
+        Try now
+      </button>
+    </p>
+  );
+}

@@ -1,0 +1,105 @@
+// The desktop's half of the split view: its screen, or what stands between it and one.
+import { lazy, type ReactNode, type Ref, Suspense } from "react";
+import { explain } from "../api/problem";
+import type { Desktop } from "../api/types";
+import { Button } from "../ui/button";
+import { PlayIcon } from "../ui/icons";
+import { Notice } from "../ui/notice";
+import { Spinner } from "../ui/spinner";
+import { Progress } from "./progress";
+import { useDesktopVerb } from "./queries";
+import type { ScreenHandle } from "./screen";
+import { isStarting } from "./state";
+
+const Screen = lazy(() => import("./screen"));
+
+interface Props {
+  desktop: Desktop;
+  screen: Ref<ScreenHandle>;
+}
+
+export function DesktopPane({ desktop, screen }: Props) {
+  if (desktop.state === "ready") {
+    return (
+      <Suspense fallback={<Middle>{<Spinner className="size-5 text-faint" />}</Middle>}>
+        <Screen key={desktop.id} desktop={desktop} ref={screen} />
+      </Suspense>
+    );
+  }
+  return (
+    <Middle>
+      {isStarting(desktop.state) ? <Starting desktop={desktop} /> : <Resting desktop={desktop} />}
+    </Middle>
+  );
+}
+
+function Middle({ children }: { children: ReactNode }) {
+  return (
+    <div className="absolute inset-0 overflow-y-auto bg-sunken">
+      <div className="grid min-h-full place-items-center p-5">{children}</div>
+    </div>
+  );
+}
+
+function Starting({ desktop }: { desktop: Desktop }) {
+  const again = desktop.state === "interrupted";
+  return (
+    <section
+      aria-label="Starting"
+      className="appear w-full max-w-80 rounded-2xl border border-line bg-surface p-6 shadow-card"
+    >
+      <h2 className="mb-4 font-semibold">
+        {again ? "Moving to another machine" : "Getting your desktop ready"}
+      </h2>
+      <Progress desktop={desktop} wide />
+      {desktop.reason && (
+        <Notice tone="warn" className="mt-4">
+          {desktop.reason}
+        </Notice>
+      )}
+      <p className="mt-5 text-sm text-faint">
+        You can already write to the agent: it begins as soon as the desktop is ready.
+      </p>
+    </section>
+  );
+}
+
+function Resting({ desktop }: { desktop: Desktop }) {
+  const verb = useDesktopVerb(desktop.id);
+  const { state } = desktop;
+  if (state === "stopping" || state === "deleting") {
+    return (
+      <p className="flex items-center gap-2.5 text-muted" role="status">
+        <Spinner /> {state === "stopping" ? "Stopping. Your files are kept." : "Deleting…"}
+      </p>
+    );
+  }
+  return (
+    <section className="appear w-full max-w-96 text-center" aria-label="Not running">
+      <h2 className="text-lg font-semibold">
+        {state === "failed" ? "The desktop could not go on" : "The desktop is stopped"}
+      </h2>
+      {state === "failed" ? (
+        <Notice tone="bad" className="mt-3 text-left">
+          {desktop.reason ?? "No reason was given. Start it again, or delete it."}
+        </Notice>
+      ) : (
+        <p className="mt-1.5 text-muted">Its files are kept. Start it to go on where you left off.</p>
+      )}
+      <Button
+        look="primary"
+        className="mt-5"
+        icon={<PlayIcon />}
+        busy={verb.isPending}
+        onClick={() => verb.mutate("start")}
+      >
+        Start desktop
+      </Button>
+      {verb.isError && (
+        <Notice tone="bad" className="mt-4 text-left">
+          {explain(verb.error)}
+        </Notice>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,143 @@
+// The live screen of a ready desktop, by VNC: scaled to its place, and back by itself when the connection is lost.
+import RFB from "@novnc/novnc";
+import { type Ref, useEffect, useImperativeHandle, useRef, useState } from "react";
+import { call } from "../api/client";
+import { type LinkStatus, Reconnect, whenBack } from "../api/reconnect";
+import { webSocketUrl } from "../api/socket";
+import type { Desktop } from "../api/types";
+import { Button } from "../ui/button";
+import { Spinner } from "../ui/spinner";
+import { useNow } from "../ui/time";
+
+export interface ScreenHandle {
+  focus: () => void;
+  // Puts a text on the desktop's clipboard.
+  paste: (text: string) => void;
+}
+
+interface Props {
+  desktop: Desktop;
+  ref?: Ref<ScreenHandle>;
+}
+
+export default function Screen({ desktop, ref }: Props) {
+  const host = useRef<HTMLDivElement>(null);
+  const rfb = useRef<RFB>(undefined);
+  const retry = useRef<Reconnect>(undefined);
+  const [status, setStatus] = useState<LinkStatus>({ kind: "connecting" });
+  // The last picture stays in sight while the connection is made again.
+  const [seen, setSeen] = useState(false);
+
+  useImperativeHandle(ref, () => ({
+    focus: () => rfb.current?.focus(),
+    paste: (text) => rfb.current?.clipboardPasteFrom(text),
+  }));
+
+  const { id, generation } = desktop;
+  useEffect(() => {
+    const element = host.current;
+    if (!element) return;
+    const reconnect = new Reconnect(
+      () => {
+        rfb.current = connect(element, id, {
+          opened: () => {
+            reconnect.opened();
+            setSeen(true);
+          },
+          lost: () => reconnect.lost(),
+        });
+      },
+      setStatus,
+      async () => {
+        const now = await call<Desktop>("GET", `/desktops/${id}`);
+        return now.state === "ready" ? "The desktop's screen does not answer." : "The desktop is not ready.";
+      },
+    );
+    retry.current = reconnect;
+    reconnect.start();
+    const forgetBack = whenBack(() => reconnect.now());
+    return () => {
+      forgetBack();
+      reconnect.stop();
+      rfb.current?.disconnect();
+      element.replaceChildren();
+    };
+  }, [id, generation]);
+
+  return (
+    <div className="absolute inset-0 overflow-hidden bg-screen">
+      <div ref={host} data-testid="vnc" className="absolute inset-0" />
+      <StatusLine status={status} seen={seen} onRetry={() => retry.current?.now()} />
+    </div>
+  );
+}
+
+interface Listener {
+  opened: () => void;
+  lost: () => void;
+}
+
+function connect(element: HTMLElement, id: string, listener: Listener): RFB {
+  const socket = new WebSocket(webSocketUrl(`/desktops/${id}/vnc`), ["binary"]);
+  const old = Array.from(element.children);
+  const rfb = new RFB(element, socket, { shared: true });
+  rfb.scaleViewport = true;
+  rfb.background = "transparent";
+  rfb.qualityLevel = 7;
+  rfb.compressionLevel = 2;
+  rfb.showDotCursor = true;
+  const screen = element.lastElementChild;
+  if (screen instanceof HTMLElement) screen.style.position = "absolute";
+  rfb.addEventListener("connect", () => {
+    old.forEach((child) => child.remove());
+    listener.opened();
+  });
+  rfb.addEventListener("disconnect", () => listener.lost());
+  rfb.addEventListener("clipboard", (event) => {
+    // Only a page that is looked at may write to the clipboard; otherwise the text stays on the desktop.
+    navigator.clipboard?.writeText(event.detail.text).catch(() => undefined);
+  });
+  return rfb;
+}
+
+interface StatusProps {
+  status: LinkStatus;
+  seen: boolean;
+  onRetry: () => void;
+}
+
+function StatusLine({ status, seen, onRetry }: StatusProps) {
+  const now = useNow(status.kind === "waiting");
+  const seconds = status.kind === "waiting" ? Math.max(0, Math.ceil((status.retryAt - now) / 1000)) : 0;
+  const shown = status.kind !== "open";
+  return (
+    <div
+      data-testid="vnc-status"
+      data-status={status.kind === "open" ? "connected" : status.kind}
+      role="status"
+      className={
+        shown
+          ? `absolute inset-0 grid place-items-center p-4 ${seen ? "bg-black/55 backdrop-blur-[2px]" : ""}`
+          : "sr-only"
+      }
+    >
+      {status.kind === "open" && "Connected to the desktop's screen"}
+      {status.kind === "connecting" && (
+        <p className="flex items-center gap-2.5 text-sm text-white/80">
+          <Spinner /> {seen ? "Reconnecting to the screen…" : "Connecting to the screen…"}
+        </p>
+      )}
+      {status.kind === "waiting" && (
+        <div className="max-w-sm text-center text-sm text-white/90">
+          <p className="font-medium">{status.reason}</p>
+          <p className="mt-1 text-white/70">
+            {seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again now."}
+          </p>
+          <Button size="small" className="mt-4" onClick={onRetry}>
+            Try now
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}

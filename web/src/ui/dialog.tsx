@@ -1,0 +1,46 @@
+// A modal dialog: the browser's own, which keeps the focus inside and gives it back.
+import { type ReactNode, useEffect, useId, useRef } from "react";
+
+interface Props {
+  title: string;
+  // Asks before something that cannot be undone.
+  alert?: boolean;
+  onClose: () => void;
+  children: ReactNode;
+}
+
+export function Dialog({ title, alert = false, onClose, children }: Props) {
+  const ref = useRef<HTMLDialogElement>(null);
+  const id = useId();
+
+  useEffect(() => {
+    const dialog = ref.current;
+    dialog?.showModal();
+    return () => dialog?.close();
+  }, []);
+
+  return (
+    // The dialog itself handles Escape; a press on the dark around it is the same for a mouse.
+    // eslint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-noninteractive-element-interactions
+    <dialog
+      ref={ref}
+      role={alert ? "alertdialog" : undefined}
+      aria-labelledby={id}
+      className="m-auto w-[min(27rem,calc(100vw-2rem))] rounded-2xl border border-line bg-raised p-0 text-ink shadow-card"
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onClick={(event) => {
+        if (event.target === ref.current) onClose();
+      }}
+    >
+      <div className="p-5 sm:p-6">
+        <h2 id={id} className="text-lg font-semibold [overflow-wrap:anywhere]">
+          {title}
+        </h2>
+        {children}
+      </div>
+    </dialog>
+  );
+}
