@@ -10,6 +10,8 @@ use crate::decoder::{self, Canvas, Format, Place, Tight, Wire, Zrle};
 /// No wait of a test takes longer, on any machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
+const LOOK: Duration = Duration::from_millis(20);
+
 pub(crate) mod encoding {
     pub(crate) const RAW: i32 = 0;
     pub(crate) const TIGHT: i32 = 7;
@@ -47,6 +49,7 @@ pub(crate) struct Client<S> {
     pub(crate) abilities: Vec<i32>,
     pub(crate) clipboard: Option<String>,
     pub(crate) can_continue: bool,
+    is_continuous: bool,
     pub(crate) updates: usize,
     /// Payloads of our own fences that came back.
     fences: VecDeque<Vec<u8>>,
@@ -85,6 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             abilities: Vec::new(),
             clipboard: None,
             can_continue: false,
+            is_continuous: false,
             updates: 0,
             fences: VecDeque::new(),
         };
@@ -121,6 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let mut message = vec![150, 1, 0, 0, 0, 0];
         message.extend((self.canvas.width as u16).to_be_bytes());
         message.extend((self.canvas.height as u16).to_be_bytes());
+        self.is_continuous = true;
         self.send(&message).await;
     }
 
@@ -174,13 +179,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// The next message, whatever it is; an update is followed by the next request, unless they come by themselves.
+    /// Returns after a while without one, so that what is not on the wire can be looked at again.
     pub(crate) async fn message(&mut self) {
         loop {
             if let Some(used) = self.parse().await {
                 self.received.drain(..used);
                 return;
             }
-            assert_ne!(self.stream.read_buf(&mut self.received).await.unwrap(), 0, "the server hung up");
+            match tokio::time::timeout(LOOK, self.stream.read_buf(&mut self.received)).await {
+                Ok(read) => assert_ne!(read.unwrap(), 0, "the server hung up"),
+                Err(_) => return,
+            }
         }
     }
 
@@ -234,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             self.rectangle(wire, place, encoding)?;
         }
         self.updates += 1;
-        Some(if self.can_continue { Next::Nothing } else { Next::Request })
+        Some(if self.is_continuous { Next::Nothing } else { Next::Request })
     }
 
     /// Walks over an update without decoding it.
