@@ -100,7 +100,7 @@ impl Fence {
         fence.mount("--bind", files.desk, inside::DESK);
         fence.mount("--ro-bind", files.supervisor, inside::SUPERVISOR);
         fence.mount("--ro-bind", files.sidecar, inside::SIDECAR);
-        fence.flag(["--remount-ro", "/", "--chdir", inside::HOME]);
+        fence.flag(["--remount-ro", "/", "--chdir", "/"]);
         fence
     }
 
