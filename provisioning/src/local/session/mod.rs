@@ -108,6 +108,8 @@ struct Session {
 impl Session {
     fn start(spec: &SessionSpec) -> Result<Self, Failed> {
         let signals = take_signals().context("take over the signals")?;
+        // Not bubblewrap does this: as root without its capabilities it may not enter the home.
+        std::env::set_current_dir(inside::HOME).context("enter the home")?;
         let runtime = make_folders().context("make the session's folders")?;
         let look = Look::write(&runtime.join("cloudbot")).context("write the session's settings")?;
         let environment = environment(&runtime, &look);
