@@ -1,1 +1,26 @@
-fn main() {}
+//! Starts the half of the sidecar that the command line names.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use sidecar::config::{Config, Half};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    telemetry::logging::init();
+    let config = Config::parse();
+    let ended = match telemetry::shutdown::on_signals() {
+        Ok(stop) => match config.half {
+            Half::Gate(args) => sidecar::gate::run(args, stop).await,
+            Half::Desk(args) => sidecar::desk::run(args, stop).await,
+        },
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(cause = format!("{error:#}"), "the sidecar cannot go on");
+            ExitCode::FAILURE
+        }
+    }
+}

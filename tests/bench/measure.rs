@@ -24,15 +24,15 @@ const IDLE: Duration = Duration::from_secs(15);
 
 /// How long desktops took to come, in milliseconds.
 #[derive(Default)]
-pub struct Lives {
-    pub ready: Vec<f64>,
-    pub painted: Vec<f64>,
-    pub started: Vec<f64>,
+pub(crate) struct Lives {
+    pub(crate) ready: Vec<f64>,
+    pub(crate) painted: Vec<f64>,
+    pub(crate) started: Vec<f64>,
 }
 
 impl Lives {
     /// A desktop from its creation over a stop and a start to its deletion.
-    pub async fn one(&mut self, ada: &Api) {
+    pub(crate) async fn one(&mut self, ada: &Api) {
         let begun = Instant::now();
         let desktop = ada.create_desktop().await;
         until_ready(ada, &desktop).await;
@@ -63,18 +63,18 @@ async fn until_ready(ada: &Api, desktop: &Desktop) {
 }
 
 /// What one half of the sidecar costs.
-pub struct Half {
-    pub resident_mib: f64,
-    pub cpu_percent: f64,
+pub(crate) struct Half {
+    pub(crate) resident_mib: f64,
+    pub(crate) cpu_percent: f64,
 }
 
-pub struct Cost {
-    pub gate: Half,
-    pub desk: Half,
+pub(crate) struct Cost {
+    pub(crate) gate: Half,
+    pub(crate) desk: Half,
 }
 
 /// One desktop that nobody looks at.
-pub async fn at_rest(stack: &Stack) -> Cost {
+pub(crate) async fn at_rest(stack: &Stack) -> Cost {
     let pid = |half: &str| {
         processes::of_folder(&stack.layout.data)
             .into_iter()
@@ -95,7 +95,7 @@ pub async fn at_rest(stack: &Stack) -> Cost {
 }
 
 /// Whole PNGs of the screen, through the edge.
-pub async fn screenshots(ada: &Api, desktop: &DesktopId) -> Vec<f64> {
+pub(crate) async fn screenshots(ada: &Api, desktop: &DesktopId) -> Vec<f64> {
     let mut took = Vec::new();
     for _ in 0..SCREENSHOTS {
         let begun = Instant::now();
@@ -107,7 +107,7 @@ pub async fn screenshots(ada: &Api, desktop: &DesktopId) -> Vec<f64> {
 }
 
 /// Tools of different weight: no work at all, a command, a click that waits for the screen to settle, a picture.
-pub fn tools() -> Vec<(&'static str, Content)> {
+pub(crate) fn tools() -> Vec<(&'static str, Content)> {
     vec![
         ("cursor_position", tool("cursor_position", json!({}))),
         ("bash", tool_use("bash", json!({ "command": "true" }))),
@@ -117,7 +117,7 @@ pub fn tools() -> Vec<(&'static str, Content)> {
 }
 
 /// From the last byte of the model's answer to the next request: the tool itself, twice the record, and the way.
-pub async fn round_trips(stack: &Stack, ada: &Api, desktop: &DesktopId, tool: &Content) -> Vec<f64> {
+pub(crate) async fn round_trips(stack: &Stack, ada: &Api, desktop: &DesktopId, tool: &Content) -> Vec<f64> {
     let session = ada.create_session(desktop).await.id;
     let first = stack.model.requests().len();
     stack.model.script((0..ROUND_TRIPS).map(|_| Turn::asks([tool.clone()])));

@@ -1,12 +1,12 @@
 //! Numbers as a table: median, and the span around it.
 
 #[derive(Default)]
-pub struct Table {
+pub(crate) struct Table {
     rows: Vec<[String; 6]>,
 }
 
 impl Table {
-    pub fn row(&mut self, what: &str, unit: &str, values: &[f64]) {
+    pub(crate) fn row(&mut self, what: &str, unit: &str, values: &[f64]) {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let at = |part: f64| shown(sorted[((sorted.len() - 1) as f64 * part).round() as usize]);
@@ -15,7 +15,7 @@ impl Table {
     }
 
     #[expect(clippy::print_stdout, reason = "the table is what the program is for")]
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         let head = ["", "median", "least", "most", "runs", "unit"].map(str::to_owned);
         let widths: Vec<usize> = (0..head.len())
             .map(|column| {

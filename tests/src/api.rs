@@ -61,12 +61,7 @@ impl Api {
     /// A caller without any credential, who sends what the web app sends.
     pub fn anonymous(base: &Url) -> Self {
         let cookies = Arc::new(Jar::default());
-        let http = reqwest::Client::builder()
-            .cookie_provider(cookies.clone())
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(120))
-            .build()
-            .expect("an HTTP client");
+        let http = crate::http().cookie_provider(cookies.clone()).build().expect("an HTTP client");
         let origin = Some(base.origin().ascii_serialization());
         Self { http, base: base.clone(), cookies, bearer: None, origin }
     }

@@ -42,3 +42,10 @@ pub fn sha256(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// An HTTP client that keeps nothing and follows nothing.
+pub fn http() -> reqwest::ClientBuilder {
+    // The process may have one already: another test's client has come before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(std::time::Duration::from_secs(120))
+}

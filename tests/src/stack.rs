@@ -46,6 +46,8 @@ impl Layout {
     pub fn new(folder: &Path, model_url: &str, options: Options) -> Self {
         let [public, vm, metrics, control] = free_ports();
         let (data, logs) = (folder.join("data"), folder.join("logs"));
+        // Control looks for it beside the sidecar.
+        binary("desktop-supervisor");
         std::fs::create_dir_all(&logs).expect("create the folder of the logs");
         let mut env: Vec<(String, String)> = [
             ("CLOUDBOT_DATA", data.display().to_string()),
@@ -112,8 +114,6 @@ impl Stack {
     }
 
     pub async fn with(options: Options) -> Self {
-        let web = repository().join("web/dist/index.html");
-        assert!(web.is_file(), "{} is missing: `make web` builds it", web.display());
         let folder = tempfile::Builder::new().prefix("cb-").tempdir().expect("a temporary folder");
         let model = ModelServer::start().await;
         let layout = Layout::new(folder.path(), &model.url(), options);
@@ -181,7 +181,7 @@ impl Stack {
     }
 
     async fn wait_until_ready(&mut self) {
-        let anonymous = reqwest::Client::new();
+        let anonymous = crate::http().build().expect("an HTTP client");
         let ready = self.url().join("/readyz").expect("an address");
         wait::until("control and edge are ready", Duration::from_secs(60), async || {
             for (name, process) in [("control", &mut self.control), ("edge", &mut self.edge)] {

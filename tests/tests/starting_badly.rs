@@ -24,7 +24,6 @@ const SOON: Duration = Duration::from_secs(20);
 #[test]
 fn a_busy_port_is_named() {
     let (_folder, layout) = layout(Options::default());
-    let _control = running_control(&layout);
 
     for (port, variable) in [
         (layout.public, "CLOUDBOT_LISTEN"),
@@ -33,7 +32,7 @@ fn a_busy_port_is_named() {
     ] {
         let _taken = TcpListener::bind(("127.0.0.1", port)).expect("take the port");
         let words = ends_badly(&layout, layout.command("edge"));
-        says(&words, &[&format!("127.0.0.1:{port}"), variable]);
+        says(&words, &[&port.to_string(), variable]);
     }
 }
 
@@ -44,7 +43,7 @@ fn a_second_control_on_the_same_port_is_told_so() {
 
     let words = ends_badly(&layout, layout.command("control"));
 
-    says(&words, &[&format!("127.0.0.1:{}", layout.control), "CLOUDBOT_CONTROL_LISTEN"]);
+    says(&words, &[&layout.control.to_string(), "CLOUDBOT_CONTROL_LISTEN"]);
 }
 
 #[test]
@@ -57,15 +56,18 @@ fn a_missing_sidecar_is_named() {
     says(&words, &["/nowhere/sidecar", "CLOUDBOT_SIDECAR"]);
 }
 
-#[test]
-fn a_missing_web_app_is_named_with_what_builds_it() {
+#[tokio::test]
+async fn a_missing_web_app_is_named_with_what_builds_it() {
     let env = vec![("CLOUDBOT_WEB", "/nowhere/dist".to_owned())];
     let (_folder, layout) = layout(Options { env, ..Options::default() });
     let _control = running_control(&layout);
+    let _edge = layout.start("edge");
+    let http = harness::http().build().expect("an HTTP client");
 
-    let words = ends_badly(&layout, layout.command("edge"));
+    let page = wait::until("the edge answers", SOON, async || http.get(layout.url()).send().await.ok()).await;
 
-    says(&words, &["/nowhere/dist", "make web"]);
+    assert_eq!(page.status(), StatusCode::SERVICE_UNAVAILABLE);
+    says(&page.text().await.expect("a page"), &["make web", "CLOUDBOT_WEB"]);
 }
 
 #[test]
@@ -137,8 +139,9 @@ async fn a_disk_that_fills_up_loses_nothing_and_says_so() {
     edge.env("CLOUDBOT_EDGE_CERTS", edge_certs(control.pid(), &layout));
     let _edge = Process::start("edge", edge, &layout.log("edge"));
     let anonymous = Api::anonymous(&layout.url());
+    let http = harness::http().build().expect("an HTTP client");
     wait::until("the stack is ready", SOON, async || {
-        let answer = reqwest::get(layout.url().join("/readyz").expect("an address")).await.ok()?;
+        let answer = http.get(layout.url().join("/readyz").expect("an address")).send().await.ok()?;
         answer.status().is_success().then_some(())
     })
     .await;

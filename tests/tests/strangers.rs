@@ -128,7 +128,9 @@ async fn another_site_is_refused(ada: &Api, desktop: &DesktopId, session: &Sessi
 
 async fn a_change_needs_the_header(stack: &Stack, ada: &Api) {
     let cookie = format!("{}={}", paths::ACCESS_COOKIE, ada.cookie(paths::ACCESS_COOKIE).expect("a cookie"));
-    let answer = reqwest::Client::new()
+    let answer = harness::http()
+        .build()
+        .expect("an HTTP client")
         .post(ada.url("desktops"))
         .header("cookie", cookie)
         .header("origin", stack.url().origin().ascii_serialization())

@@ -1,5 +1,5 @@
 // The desktop's half of the split view: its screen, or what stands between it and one.
-import { lazy, type ReactNode, type Ref, Suspense } from "react";
+import { lazy, type ReactNode, type Ref, Suspense, useEffect } from "react";
 import { explain } from "../api/problem";
 import type { Desktop } from "../api/types";
 import { Button } from "../ui/button";
@@ -11,7 +11,8 @@ import { useDesktopVerb } from "./queries";
 import type { ScreenHandle } from "./screen";
 import { isStarting } from "./state";
 
-const Screen = lazy(() => import("./screen"));
+const loadScreen = () => import("./screen");
+const Screen = lazy(loadScreen);
 
 interface Props {
   desktop: Desktop;
@@ -42,13 +43,17 @@ function Middle({ children }: { children: ReactNode }) {
 }
 
 function Starting({ desktop }: { desktop: Desktop }) {
+  // So that the picture does not wait for the viewer once the desktop is there.
+  useEffect(() => {
+    loadScreen().catch(() => undefined);
+  }, []);
   const again = desktop.state === "interrupted";
   return (
     <section
       aria-label="Starting"
-      className="appear w-full max-w-80 rounded-2xl border border-line bg-surface p-6 shadow-card"
+      className="appear w-full max-w-80 rounded-2xl border border-line bg-surface p-6 shadow-card max-md:p-4"
     >
-      <h2 className="mb-4 font-semibold">
+      <h2 className="mb-4 max-md:mb-3 font-semibold">
         {again ? "Moving to another machine" : "Getting your desktop ready"}
       </h2>
       <Progress desktop={desktop} wide />
@@ -57,7 +62,7 @@ function Starting({ desktop }: { desktop: Desktop }) {
           {desktop.reason}
         </Notice>
       )}
-      <p className="mt-5 text-sm text-faint">
+      <p className="mt-5 text-sm text-faint max-md:hidden">
         You can already write to the agent: it begins as soon as the desktop is ready.
       </p>
     </section>

@@ -1,0 +1,20 @@
+//! The command line of the sidecar: one binary, two halves.
+
+use clap::{Parser, Subcommand};
+
+use crate::{desk, gate};
+
+#[derive(Debug, Parser)]
+#[command(name = "sidecar", version, about = "What runs in every VM of CloudBot")]
+pub struct Config {
+    #[command(subcommand)]
+    pub half: Half,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Half {
+    /// Identity, network and the agent loop; runs as a user of its own.
+    Gate(gate::Args),
+    /// Screen, input, shell and files; runs as the desktop's user.
+    Desk(desk::Args),
+}

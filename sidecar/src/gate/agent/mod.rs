@@ -1,0 +1,222 @@
+//! The agent loop: which session it works on, who may stop it, and what the chat sees of it.
+
+pub mod console;
+pub mod hands;
+pub mod journal;
+pub mod live;
+pub mod record;
+pub mod run;
+pub mod step;
+pub mod tools;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use protocol::{
+    SessionId,
+    error::Code,
+    event::EventBody,
+    journal::Append,
+    session::SessionState,
+    vm::{DeskHealth, Notice},
+};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::{journal::Journal, live::Live, record::Record, run::Runner};
+use super::{
+    desk::Desk,
+    edge::EdgeError,
+    model::{anthropic::Anthropic, notices},
+    patience::{Backoff, Told},
+};
+
+/// The agent of this desktop; cheap to clone.
+#[derive(Clone)]
+pub struct Agent(Arc<Inner>);
+
+struct Inner {
+    journal: Journal,
+    desk: Desk,
+    model: Anthropic,
+    live: Live,
+    current: Mutex<Option<Current>>,
+    /// There may be work.
+    wake: Notify,
+    /// Sessions whose stop came when the agent was elsewhere.
+    to_cancel: Mutex<Vec<SessionId>>,
+}
+
+#[derive(Clone)]
+struct Current {
+    session: SessionId,
+    stop: CancellationToken,
+}
+
+impl Agent {
+    pub fn new(journal: Journal, desk: Desk) -> Self {
+        let model = Anthropic::new(journal.edge.clone());
+        Self(Arc::new(Inner {
+            journal,
+            desk,
+            model,
+            live: Live::default(),
+            current: Mutex::new(None),
+            wake: Notify::new(),
+            to_cancel: Mutex::new(Vec::new()),
+        }))
+    }
+
+    pub fn journal(&self) -> &Journal {
+        &self.0.journal
+    }
+
+    pub fn live(&self) -> &Live {
+        &self.0.live
+    }
+
+    /// The session's record may have moved on.
+    pub fn look(&self, session: &SessionId) {
+        self.0.live.look(session);
+        self.0.wake.notify_one();
+    }
+
+    /// A person wants this session to stop: at once when it runs, else it is not begun.
+    pub fn stop(&self, session: &SessionId) {
+        match &*self.current() {
+            Some(current) if current.session == *session => current.stop.cancel(),
+            _ => {
+                let mut to_cancel = self.0.to_cancel.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                if to_cancel.len() < 64 && !to_cancel.contains(session) {
+                    to_cancel.push(session.clone());
+                }
+                drop(to_cancel);
+                self.0.wake.notify_one();
+            }
+        }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Current>> {
+        self.0.current.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Works on what control says, one session after the other, until `stop` or until this generation is `over`.
+    pub async fn work(self, mut desk: watch::Receiver<DeskHealth>, over: CancellationToken, stop: CancellationToken) {
+        let ending = async {
+            tokio::select! { () = stop.cancelled() => {}, () = over.cancelled() => {} }
+        };
+        let working = async {
+            // Before the first picture there is nothing to act on.
+            if desk.wait_for(|health| matches!(health, DeskHealth::Painted { .. })).await.is_ok() {
+                self.work_on(&over).await;
+            }
+        };
+        tokio::select! { () = ending => {}, () = working => {} }
+        *self.current() = None;
+    }
+
+    async fn work_on(&self, over: &CancellationToken) {
+        let (mut backoff, mut told) = (Backoff::of_edge(), Told::default());
+        loop {
+            self.cancel_what_waits().await;
+            let work = match self.0.journal.work().await {
+                Ok(work) => {
+                    told.succeeded("ask for work");
+                    backoff = Backoff::of_edge();
+                    work
+                }
+                Err(error) if error.is(Code::StaleGeneration) => return over.cancel(),
+                Err(error) => {
+                    told.failed("ask for work", &error);
+                    self.rest(backoff.wait()).await;
+                    continue;
+                }
+            };
+            let Some(work) = work else {
+                self.rest(Duration::from_secs(30)).await;
+                continue;
+            };
+            let token = CancellationToken::new();
+            *self.current() = Some(Current { session: work.session_id.clone(), stop: token.clone() });
+            let ended = Runner::new(self, work, token).run().await;
+            *self.current() = None;
+            match ended {
+                run::Ended::AtRest { moved: true } => {}
+                // control thinks there is work and the record has none: not a reason to spin.
+                run::Ended::AtRest { moved: false } | run::Ended::Refused => self.rest(Duration::from_secs(5)).await,
+                run::Ended::Stale => return over.cancel(),
+            }
+        }
+    }
+
+    async fn rest(&self, at_most: Duration) {
+        let _ = tokio::time::timeout(at_most, self.0.wake.notified()).await;
+    }
+
+    /// Ends sessions that wait for their turn and were told to stop.
+    async fn cancel_what_waits(&self) {
+        let sessions = std::mem::take(&mut *self.0.to_cancel.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        for session in sessions {
+            if let Err(error) = self.cancel(&session).await {
+                tracing::warn!(%error, %session, "cancel a waiting session");
+            }
+        }
+    }
+
+    async fn cancel(&self, session: &SessionId) -> Result<(), EdgeError> {
+        for _ in 0..5 {
+            let mut record = Record::default();
+            run::read_on(&self.0.journal, session, &mut record).await?;
+            if !record.state().has_work() {
+                return Ok(());
+            }
+            let expected_seq = record.last_seq() + 1;
+            let append = Append {
+                generation: self.0.journal.generation,
+                expected_seq,
+                client_id: format!("s:{expected_seq}:{}", SessionState::Cancelled.as_str()),
+                body: EventBody::StateChanged { state: SessionState::Cancelled, reason: None },
+            };
+            match self.0.journal.append(session, &append).await {
+                Ok(_) => {
+                    self.look(session);
+                    return Ok(());
+                }
+                Err(error) if error.is(Code::SequenceConflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Listens to control's notices: something to look at, something to stop.
+    pub async fn heed_notices(self, over: CancellationToken, stop: CancellationToken) {
+        let listening = async {
+            let (mut backoff, mut told) = (Backoff::of_edge(), Told::default());
+            loop {
+                let heard = notices::listen(&self.0.journal.edge, |notice| {
+                    told.succeeded("listen to notices");
+                    backoff = Backoff::of_edge();
+                    self.heed(&notice);
+                });
+                let Err(error) = heard.await else { continue };
+                told.failed("listen to notices", &error);
+                tokio::time::sleep(backoff.wait()).await;
+            }
+        };
+        tokio::select! { () = stop.cancelled() => {}, () = over.cancelled() => {}, () = listening => {} }
+    }
+
+    fn heed(&self, notice: &Notice) {
+        match notice {
+            Notice::Hello => {
+                self.0.live.look_everywhere();
+                self.0.wake.notify_one();
+            }
+            Notice::Work { session_id } => self.look(session_id),
+            Notice::Stop { session_id } => self.stop(session_id),
+        }
+    }
+}

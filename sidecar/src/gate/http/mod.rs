@@ -1,0 +1,67 @@
+//! THE route table of what the gate serves the edge, spelled as the public API spells it.
+
+pub mod actions;
+pub mod capability;
+pub mod problem;
+pub mod serve;
+pub mod shell;
+pub mod vnc;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{MethodRouter, get, post},
+};
+use protocol::{capability::Scope, error::Code};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{capability::Capabilities, problem::Refused};
+use super::{agent::Agent, chat, desk::Desk};
+
+/// What every handler may use.
+pub struct App {
+    pub capabilities: Capabilities,
+    pub desk: Desk,
+    pub agent: Agent,
+    pub tasks: TaskTracker,
+    pub stop: CancellationToken,
+}
+
+const MAX_BODY: usize = 1 << 20;
+
+/// Every route with the scope that it takes.
+pub fn router(app: Arc<App>) -> Router {
+    let desktop = Router::new()
+        .route("/vnc", allow(Scope::View, get(vnc::view)))
+        .route("/chat", allow(Scope::Chat, get(chat::talk)))
+        .route("/actions", allow(Scope::Control, post(actions::act)))
+        .route("/screenshot", allow(Scope::View, get(actions::screenshot)))
+        .route("/shell", allow(Scope::Shell, post(shell::run)))
+        .method_not_allowed_fallback(wrong_method)
+        .route_layer(middleware::from_fn_with_state(app.clone(), capability::demand));
+    Router::new()
+        .route("/healthz", get(healthz))
+        .nest("/api/v1/desktops/{id}", desktop)
+        .fallback(nothing_here)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(app)
+}
+
+fn allow(scope: Scope, route: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    route.layer(middleware::from_fn(move |request, next| capability::demand_scope(scope, request, next)))
+}
+
+async fn healthz() -> &'static str {
+    "ok"
+}
+
+async fn nothing_here() -> Refused {
+    Refused::new(Code::NotFound, "the desktop's sidecar serves nothing under this address")
+}
+
+async fn wrong_method() -> Refused {
+    Refused::new(Code::MethodNotAllowed, "read the API's description for the method of this address")
+}

@@ -1,0 +1,172 @@
+//! Asking Anthropic's Messages API for the next message, as often as it takes and no oftener.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use protocol::{
+    MessageId, SessionId,
+    chat::ChatDown,
+    error::{Code, Problem},
+    event::AssistantMessage,
+    paths::LLM_ANTHROPIC_MESSAGES,
+};
+use reqwest::{Method, Response};
+use serde_json::Value;
+
+use super::{
+    assemble::{Assembly, Seen, Whole},
+    history,
+    pictures::{Loaded, Pictures},
+    retry,
+    sse::SseParser,
+    wire,
+};
+use crate::gate::{
+    agent::{Agent, record::Record, run::Waiting},
+    edge::{Edge, EdgeError, collect, explain},
+};
+
+/// The provider pings more often than this.
+const SILENT_FOR: Duration = Duration::from_secs(120);
+/// Until the first byte: the provider may read a long conversation first.
+const BEGIN_WITHIN: Duration = Duration::from_secs(300);
+
+/// The way to the provider, through the edge.
+pub struct Anthropic {
+    edge: Edge,
+    pub pictures: Pictures,
+}
+
+/// An attempt that gave no message.
+struct Failure {
+    reason: String,
+    again: Option<Duration>,
+    /// Has the chat seen something of it?
+    streamed: bool,
+    /// control's word that this VM is over.
+    over: Option<Problem>,
+}
+
+impl Anthropic {
+    pub fn new(edge: Edge) -> Self {
+        Self { edge, pictures: Pictures::default() }
+    }
+
+    /// The model's next message, or why there is none for good. An error is the record's, not the model's.
+    pub async fn ask(
+        &self,
+        agent: &Agent,
+        session: &SessionId,
+        record: &Record,
+        model: &str,
+        message_id: &MessageId,
+    ) -> Result<Result<AssistantMessage, String>, EdgeError> {
+        let names = history::pictures(record.events());
+        let mut loaded = Loaded::new();
+        let mut waiting = Waiting::new(agent, session);
+        while let Err(error) = self.pictures.load(agent.journal(), &names, &mut loaded).await {
+            waiting.after(error).await?;
+        }
+        let body = wire::request(model, history::messages(record.events(), &loaded));
+        drop(loaded);
+        let body = Bytes::from(serde_json::to_vec(&body).map_err(|error| EdgeError::Unreachable(error.to_string()))?);
+        let mut reason = String::new();
+        for attempt in 0..retry::MAX_ATTEMPTS {
+            let tell = |frame| agent.live().frame(session, frame);
+            let failure = match self.attempt(attempt, body.clone(), message_id, &tell).await {
+                Ok(Whole { content, stop_reason, usage }) => {
+                    let (message_id, model) = (message_id.clone(), model.to_owned());
+                    return Ok(Ok(AssistantMessage { message_id, content, stop_reason, model, usage }));
+                }
+                Err(failure) => failure,
+            };
+            if failure.streamed {
+                tell(ChatDown::Discarded { message_id: message_id.clone() });
+            }
+            if let Some(problem) = failure.over {
+                return Err(EdgeError::Problem(problem));
+            }
+            tracing::warn!(reason = %failure.reason, attempt, %session, "the model gave no message");
+            reason = failure.reason;
+            match failure.again {
+                Some(wait) if attempt + 1 < retry::MAX_ATTEMPTS => tokio::time::sleep(wait).await,
+                _ => break,
+            }
+        }
+        Ok(Err(reason))
+    }
+
+    async fn attempt(
+        &self,
+        attempt: u32,
+        body: Bytes,
+        message_id: &MessageId,
+        tell: &impl Fn(ChatDown),
+    ) -> Result<Whole, Failure> {
+        let lost = |reason: String, streamed: bool| Failure {
+            reason,
+            again: Some(retry::wait(attempt, None, rand::random())),
+            streamed,
+            over: None,
+        };
+        let request =
+            self.edge.request(Method::POST, LLM_ANTHROPIC_MESSAGES).map_err(|e| lost(e.to_string(), false))?;
+        let request = request
+            .header("anthropic-version", wire::VERSION)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .header(http::header::ACCEPT, "text/event-stream")
+            .body(body);
+        let response = tokio::time::timeout(BEGIN_WITHIN, request.send())
+            .await
+            .map_err(|_| lost("the model did not answer in time".to_owned(), false))?
+            .map_err(|error| lost(explain(error), false))?;
+        if !response.status().is_success() {
+            return Err(refused(attempt, response).await);
+        }
+        let mut stream = response.bytes_stream();
+        let (mut parser, mut assembly, mut streamed) = (SseParser::default(), Assembly::default(), false);
+        loop {
+            let chunk = match tokio::time::timeout(SILENT_FOR, stream.next()).await {
+                Ok(Some(Ok(chunk))) => chunk,
+                Ok(Some(Err(error))) => return Err(lost(explain(error), streamed)),
+                Ok(None) => return Err(lost("the model's answer broke off".to_owned(), streamed)),
+                Err(_) => return Err(lost("the model fell silent".to_owned(), streamed)),
+            };
+            for event in parser.feed(&chunk).map_err(|error| lost(error.to_string(), streamed))? {
+                match assembly.take(&event.data).map_err(|error| lost(error.to_string(), streamed))? {
+                    Seen::Nothing => {}
+                    Seen::Delta { block, offset, kind, text } => {
+                        streamed = true;
+                        tell(ChatDown::Delta { message_id: message_id.clone(), block, offset, kind, text });
+                    }
+                    Seen::Done(whole) => return Ok(whole),
+                }
+            }
+        }
+    }
+}
+
+async fn refused(attempt: u32, response: Response) -> Failure {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = collect(response, 64 << 10).await.unwrap_or_default();
+    let (reason, problem) = match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => (problem.detail.clone(), Some(problem)),
+        Err(_) => {
+            let said: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let said = said["error"]["message"].as_str().unwrap_or("it did not say why").to_owned();
+            (format!("the model provider answered {status}: {}", said.chars().take(500).collect::<String>()), None)
+        }
+    };
+    let code = problem.as_ref().map(|problem| problem.code);
+    // These need a person; 409 and 429 alone would be tried again.
+    let for_a_person =
+        matches!(code, Some(Code::NoProviderKey | Code::SpendingCap | Code::StaleGeneration | Code::Conflict));
+    let again = !for_a_person && retry::is_worth_it(status, &headers);
+    Failure {
+        reason,
+        again: again.then(|| retry::wait(attempt, Some(&headers), rand::random())),
+        streamed: false,
+        over: problem.filter(|problem| problem.code == Code::StaleGeneration),
+    }
+}

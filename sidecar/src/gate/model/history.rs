@@ -1,0 +1,158 @@
+//! A session's record as the messages of the Messages API. Pure, and the same for the same record:
+//! what was sent once is sent again unchanged, which is what prompt caching and thinking blocks want.
+
+use protocol::event::{AssistantMessage, Event, EventBody, Picture, ResultBlock, ToolResult};
+use serde_json::{Value, json};
+
+use super::pictures::Loaded;
+use crate::gate::agent::{
+    console,
+    record::{ToolUse, tool_uses},
+    step::UNKNOWN,
+};
+
+/// The pictures that the model is shown.
+pub fn pictures(events: &[Event]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for event in events {
+        let EventBody::ToolResult(result) = &event.body else { continue };
+        for block in &result.content {
+            if let ResultBlock::Image { picture } = block
+                && !names.contains(&picture.sha256)
+            {
+                names.push(picture.sha256.clone());
+            }
+        }
+    }
+    names
+}
+
+/// The messages, user and assistant in turn.
+pub fn messages(events: &[Event], pictures: &Loaded) -> Vec<Value> {
+    let mut history =
+        History { messages: Vec::new(), asked: Vec::new(), results: Vec::new(), said: Vec::new(), pictures };
+    for event in events {
+        match &event.body {
+            EventBody::UserMessage { text, .. } => history.said.push(text),
+            EventBody::AssistantMessage(message) => {
+                history.end_user_message();
+                history.assistant(message);
+            }
+            EventBody::ToolResult(result) => history.results.push(result),
+            EventBody::StateChanged { .. } | EventBody::Notice { .. } => {}
+        }
+    }
+    history.end_user_message();
+    history.messages
+}
+
+struct History<'a> {
+    messages: Vec<Value>,
+    /// What the last assistant message asked for, and whether the console wrote it.
+    asked: Vec<(ToolUse, bool)>,
+    results: Vec<&'a ToolResult>,
+    said: Vec<&'a str>,
+    pictures: &'a Loaded,
+}
+
+impl<'a> History<'a> {
+    fn assistant(&mut self, message: &AssistantMessage) {
+        // The conversation begins with a person.
+        if self.messages.is_empty() {
+            return;
+        }
+        let console = message.model == console::NAME;
+        self.asked = tool_uses(message).into_iter().map(|tool| (tool, console)).collect();
+        let content: Vec<Value> = message
+            .content
+            .iter()
+            .filter(|block| !is_empty_text(block))
+            .map(|block| if console { as_text(block) } else { block.clone() })
+            .collect();
+        if !content.is_empty() {
+            self.messages.push(json!({"role": "assistant", "content": content}));
+        }
+    }
+
+    fn end_user_message(&mut self) {
+        let mut content = Vec::new();
+        for (tool, console) in std::mem::take(&mut self.asked) {
+            let result = self.results.iter().find(|result| result.tool_use_id == tool.id).copied();
+            if console {
+                content.push(text(&format!("[result of {}]", tool.name)));
+                content.extend(result.map(|result| self.blocks(result)).unwrap_or_default());
+            } else {
+                content.push(self.tool_result(&tool, result));
+            }
+        }
+        self.results.clear();
+        content.extend(std::mem::take(&mut self.said).into_iter().map(text));
+        if !content.is_empty() {
+            self.messages.push(json!({"role": "user", "content": content}));
+        }
+    }
+
+    fn tool_result(&self, tool: &ToolUse, result: Option<&ToolResult>) -> Value {
+        let mut block = json!({"type": "tool_result", "tool_use_id": tool.id});
+        if let Some(toolset) = &tool.toolset {
+            block["toolset_name"] = json!(toolset);
+        }
+        let is_error = result.is_none_or(|result| result.is_error);
+        let mut content = result.map(|result| self.blocks(result)).unwrap_or_else(|| vec![text(UNKNOWN)]);
+        if is_error {
+            // The provider refuses an error that shows a picture or says nothing.
+            content.retain(|block| block["type"] == "text");
+        }
+        if content.is_empty() {
+            content.push(text(if is_error { "Error: it failed without a reason" } else { "Done." }));
+        }
+        block["content"] = Value::Array(content);
+        if is_error {
+            block["is_error"] = json!(true);
+        }
+        block
+    }
+
+    fn blocks(&self, result: &ToolResult) -> Vec<Value> {
+        result
+            .content
+            .iter()
+            .map(|block| match block {
+                ResultBlock::Text { text: said } => text(said),
+                ResultBlock::Image { picture } => self.image(picture),
+            })
+            .collect()
+    }
+
+    fn image(&self, picture: &Picture) -> Value {
+        match self.pictures.get(&picture.sha256) {
+            Some(Some(data)) => json!({
+                "type": "image",
+                "source": {"type": "base64", "media_type": picture.media_type, "data": &**data},
+            }),
+            _ => text("[this picture is not available any more]"),
+        }
+    }
+}
+
+/// The provider refuses a text of nothing but spaces.
+fn text(said: &str) -> Value {
+    let said = if said.trim().is_empty() { "[empty]" } else { said };
+    json!({"type": "text", "text": said})
+}
+
+fn is_empty_text(block: &Value) -> bool {
+    block["type"] == "text" && block["text"].as_str().is_none_or(str::is_empty)
+}
+
+/// What the console did is told, not replayed: its tools are not all the model's.
+fn as_text(block: &Value) -> Value {
+    match ToolUse::read(block) {
+        Some(tool) => text(&format!("[the person used {} {}]", tool.name, tool.input)),
+        None => block.clone(),
+    }
+}
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;
