@@ -7,7 +7,11 @@ use secrecy::SecretString;
 use url::Url;
 
 #[derive(Debug, Parser)]
-#[command(name = "control", version, about = "CloudBot's control service: users, keys, desktops, sessions, the record of everything")]
+#[command(
+    name = "control",
+    version,
+    about = "CloudBot's control service: users, keys, desktops, sessions, the record of everything"
+)]
 pub struct Config {
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -48,7 +48,10 @@ impl From<std::io::Error> for ApiError {
 }
 
 fn storage_full() -> Problem {
-    Problem::new(Code::StorageFull, "The disk that holds CloudBot's data is full. Nothing was stored: free some space, then try again.")
+    Problem::new(
+        Code::StorageFull,
+        "The disk that holds CloudBot's data is full. Nothing was stored: free some space, then try again.",
+    )
 }
 
 /// The answer's request id is set by the layer that knows it.
@@ -59,7 +62,8 @@ impl IntoResponse for ApiError {
             Self::Internal(error) => {
                 let id = crate::secret::generate("err-")[..16].to_owned();
                 tracing::error!(request = id, error = format!("{error:#}"), "internal error");
-                let mut problem = Problem::new(Code::Internal, "Try again; if it stays, give the operator this request id.");
+                let mut problem =
+                    Problem::new(Code::Internal, "Try again; if it stays, give the operator this request id.");
                 problem.request_id = Some(id);
                 problem_response(&problem)
             }

@@ -8,11 +8,19 @@ use tokio::sync::broadcast;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    Desktop { user_id: UserId },
+    Desktop {
+        user_id: UserId,
+    },
     /// The session's record has grown, or its state changed.
-    Session { session_id: SessionId, desktop_id: DesktopId },
+    Session {
+        session_id: SessionId,
+        desktop_id: DesktopId,
+    },
     /// A person asked that the session stops.
-    Stop { session_id: SessionId, desktop_id: DesktopId },
+    Stop {
+        session_id: SessionId,
+        desktop_id: DesktopId,
+    },
 }
 
 #[derive(Clone)]

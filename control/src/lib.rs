@@ -10,7 +10,7 @@ pub mod grants;
 pub mod http;
 pub mod hub;
 pub mod keys;
-mod secret;
+pub mod secret;
 pub mod sessions;
 pub mod trust;
 pub mod users;
@@ -107,7 +107,11 @@ fn sidecar(config: &Config) -> anyhow::Result<PathBuf> {
         Some(path) => path.clone(),
         None => std::env::current_exe().context("find control's own binary")?.with_file_name("sidecar"),
     };
-    anyhow::ensure!(path.is_file(), "the sidecar's binary is not at {}: build it, or set CLOUDBOT_SIDECAR", path.display());
+    anyhow::ensure!(
+        path.is_file(),
+        "the sidecar's binary is not at {}: build it, or set CLOUDBOT_SIDECAR",
+        path.display()
+    );
     Ok(path)
 }
 
@@ -120,7 +124,12 @@ fn certify(app: &App, edge_certs: &std::path::Path) -> anyhow::Result<Arc<Server
 }
 
 /// Renews both at half of their life.
-async fn renew(app: Arc<App>, edge_certs: PathBuf, sender: watch::Sender<Arc<ServerConfig>>, cancel: CancellationToken) {
+async fn renew(
+    app: Arc<App>,
+    edge_certs: PathBuf,
+    sender: watch::Sender<Arc<ServerConfig>>,
+    cancel: CancellationToken,
+) {
     let mut wait = ca::LIFETIME / 2;
     loop {
         tokio::select! {

@@ -15,11 +15,10 @@ fn main() -> ExitCode {
 
 fn serve(config: Config) -> ExitCode {
     telemetry::logging::init();
-    let done = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(async { control::run(config, telemetry::shutdown::on_signals()?).await }));
+    let done =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(
+            |runtime| runtime.block_on(async { control::run(config, telemetry::shutdown::on_signals()?).await }),
+        );
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -16,7 +16,8 @@ use crate::{
 
 /// Certifies a VM that shows its one-time token. The same key may come again, another may not.
 pub async fn enrol(app: &App, request: EnrolRequest) -> Result<Enrolled, ApiError> {
-    let refused = || ApiError::from(Problem::new(Code::WrongCredentials, "The enrolment token is not good for this VM and key."));
+    let refused =
+        || ApiError::from(Problem::new(Code::WrongCredentials, "The enrolment token is not good for this VM and key."));
     let key_hash = ca::request_key_hash(&request.csr_pem)
         .map_err(|e| Problem::new(Code::InvalidValue, format!("The certificate request is refused: {e:#}.")))?;
     let vm = db::vms::by_id(&app.db, &request.vm_id).await?.ok_or_else(refused)?;
@@ -35,7 +36,9 @@ pub async fn renew(app: &App, id: &VmId, csr_pem: &str) -> Result<Enrolled, ApiE
     let key_hash = ca::request_key_hash(csr_pem)
         .map_err(|e| Problem::new(Code::InvalidValue, format!("The certificate request is refused: {e:#}.")))?;
     if vm.key_hash.as_deref() != Some(key_hash.as_str()) {
-        return Err(Problem::new(Code::WrongCredentials, "A certificate is renewed for the key it was issued to.").into());
+        return Err(
+            Problem::new(Code::WrongCredentials, "A certificate is renewed for the key it was issued to.").into()
+        );
     }
     certify(app, id, csr_pem)
 }
@@ -79,7 +82,9 @@ pub fn demand_generation(vm: &VmRow, generation: i64) -> Result<(), ApiError> {
 
 async fn serving(app: &App, vm: &VmRow) -> Result<DesktopRow, ApiError> {
     let desktop = db::desktops::by_id(&app.db, &vm.desktop_id).await?;
-    desktop.filter(|desktop| desktop.vm_id.as_ref() == Some(&vm.id) && desktop.generation == vm.generation).ok_or_else(stale)
+    desktop
+        .filter(|desktop| desktop.vm_id.as_ref() == Some(&vm.id) && desktop.generation == vm.generation)
+        .ok_or_else(stale)
 }
 
 fn certify(app: &App, id: &VmId, csr_pem: &str) -> Result<Enrolled, ApiError> {

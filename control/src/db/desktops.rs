@@ -118,12 +118,17 @@ pub async fn by_id(db: &Db, id: &DesktopId) -> sqlx::Result<Option<DesktopRow>> 
 
 pub async fn of_user(db: &Db, user: &UserId) -> sqlx::Result<Vec<DesktopRow>> {
     on!(db, pool => sqlx::query_as::<_, Raw>("SELECT * FROM desktops WHERE user_id = $1 ORDER BY created_at")
-        .bind(user.as_str()).fetch_all(pool).await)?.into_iter().map(row).collect()
+        .bind(user.as_str()).fetch_all(pool).await)?
+    .into_iter()
+    .map(row)
+    .collect()
 }
 
 pub async fn all(db: &Db) -> sqlx::Result<Vec<DesktopRow>> {
     on!(db, pool => sqlx::query_as::<_, Raw>("SELECT * FROM desktops ORDER BY created_at").fetch_all(pool).await)?
-        .into_iter().map(row).collect()
+        .into_iter()
+        .map(row)
+        .collect()
 }
 
 /// Writes what may change, if the row is still in the state and generation that the change was decided on.

@@ -23,11 +23,19 @@ pub struct NewEvent<'a> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppendedRow {
-    New { seq: i64, at: Millis },
+    New {
+        seq: i64,
+        at: Millis,
+    },
     /// This `client_id` was appended before.
-    Before { seq: i64, at: Millis },
+    Before {
+        seq: i64,
+        at: Millis,
+    },
     /// The next number is another one.
-    Conflict { next: i64 },
+    Conflict {
+        next: i64,
+    },
     NoSession,
 }
 

@@ -57,7 +57,9 @@ pub async fn insert(db: &Db, login: &LoginRow) -> sqlx::Result<()> {
 /// The family that a refresh token belongs to, as its present or its previous one.
 pub async fn by_refresh_hash(db: &Db, hash: &str) -> sqlx::Result<Option<LoginRow>> {
     on!(db, pool => sqlx::query_as::<_, Raw>("SELECT * FROM logins WHERE refresh_hash = $1 OR previous_hash = $1")
-        .bind(hash).fetch_optional(pool).await)?.map(row).transpose()
+        .bind(hash).fetch_optional(pool).await)?
+    .map(row)
+    .transpose()
 }
 
 /// Replaces the present token; false when another request was quicker.

@@ -68,7 +68,11 @@ impl Db {
     pub async fn connect(url: &str) -> anyhow::Result<Self> {
         let db = if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(10));
-            Db::Postgres(pool.connect(url).await.context("connect to PostgreSQL: check CLOUDBOT_DATABASE_URL and that the server runs")?)
+            Db::Postgres(
+                pool.connect(url)
+                    .await
+                    .context("connect to PostgreSQL: check CLOUDBOT_DATABASE_URL and that the server runs")?,
+            )
         } else if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url)
                 .context("read CLOUDBOT_DATABASE_URL")?
@@ -79,7 +83,9 @@ impl Db {
                 .foreign_keys(true)
                 .busy_timeout(Duration::from_secs(10));
             let pool = SqlitePoolOptions::new().max_connections(8);
-            Db::Sqlite(pool.connect_with(options).await.with_context(|| format!("open the database {url}: check that its folder exists, is writable and has space"))?)
+            Db::Sqlite(pool.connect_with(options).await.with_context(|| {
+                format!("open the database {url}: check that its folder exists, is writable and has space")
+            })?)
         } else {
             anyhow::bail!("CLOUDBOT_DATABASE_URL must begin with sqlite: or postgres:");
         };

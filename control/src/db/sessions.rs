@@ -64,7 +64,13 @@ pub async fn by_id(db: &Db, id: &SessionId) -> sqlx::Result<Option<SessionRow>> 
 
 /// A page of a user's sessions, newest first, of one desktop or of all; `before` is the id that the last page ended with.
 /// Ids are sorted by age, so a page never shifts when a session changes.
-pub async fn page(db: &Db, user: &UserId, desktop: Option<&DesktopId>, before: Option<&SessionId>, limit: i64) -> sqlx::Result<Vec<SessionRow>> {
+pub async fn page(
+    db: &Db,
+    user: &UserId,
+    desktop: Option<&DesktopId>,
+    before: Option<&SessionId>,
+    limit: i64,
+) -> sqlx::Result<Vec<SessionRow>> {
     // "z" sorts behind every id.
     let before = before.map_or("z", SessionId::as_str);
     let desktop = desktop.map_or("", DesktopId::as_str);
@@ -81,7 +87,13 @@ pub async fn next_work(db: &Db, desktop: &DesktopId) -> sqlx::Result<Option<Sess
         .bind(desktop.as_str()).fetch_optional(pool).await)?.map(row).transpose()
 }
 
-pub async fn patch(db: &Db, id: &SessionId, title: Option<&str>, archived: Option<bool>, now: Millis) -> sqlx::Result<()> {
+pub async fn patch(
+    db: &Db,
+    id: &SessionId,
+    title: Option<&str>,
+    archived: Option<bool>,
+    now: Millis,
+) -> sqlx::Result<()> {
     on!(db, pool => sqlx::query("UPDATE sessions SET title = COALESCE($2, title), archived = COALESCE($3, archived), updated_at = $4 WHERE id = $1")
         .bind(id.as_str()).bind(title).bind(archived.map(i64::from)).bind(now).execute(pool).await.map(drop))
 }

@@ -53,7 +53,9 @@ pub async fn insert(db: &Db, token: &TokenRow) -> sqlx::Result<()> {
 /// Finds a token by its secret's hash and notes that it was used.
 pub async fn used(db: &Db, hash: &str, now: Millis) -> sqlx::Result<Option<TokenRow>> {
     on!(db, pool => sqlx::query_as::<_, Raw>("UPDATE tokens SET last_used_at = $2 WHERE secret_hash = $1 RETURNING *")
-        .bind(hash).bind(now).fetch_optional(pool).await)?.map(row).transpose()
+        .bind(hash).bind(now).fetch_optional(pool).await)?
+    .map(row)
+    .transpose()
 }
 
 pub async fn of_user(db: &Db, user: &UserId) -> sqlx::Result<Vec<TokenRow>> {

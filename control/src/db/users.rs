@@ -22,7 +22,12 @@ struct Raw {
 }
 
 fn row(raw: Raw) -> sqlx::Result<UserRow> {
-    Ok(UserRow { id: read("id", &raw.id)?, email: raw.email, password_hash: raw.password_hash, created_at: raw.created_at })
+    Ok(UserRow {
+        id: read("id", &raw.id)?,
+        email: raw.email,
+        password_hash: raw.password_hash,
+        created_at: raw.created_at,
+    })
 }
 
 pub async fn insert(db: &Db, user: &UserRow) -> sqlx::Result<()> {
@@ -33,12 +38,16 @@ pub async fn insert(db: &Db, user: &UserRow) -> sqlx::Result<()> {
 
 pub async fn by_email(db: &Db, email: &str) -> sqlx::Result<Option<UserRow>> {
     on!(db, pool => sqlx::query_as::<_, Raw>("SELECT id, email, password_hash, created_at FROM users WHERE email = $1")
-        .bind(email).fetch_optional(pool).await)?.map(row).transpose()
+        .bind(email).fetch_optional(pool).await)?
+    .map(row)
+    .transpose()
 }
 
 pub async fn by_id(db: &Db, id: &UserId) -> sqlx::Result<Option<UserRow>> {
     on!(db, pool => sqlx::query_as::<_, Raw>("SELECT id, email, password_hash, created_at FROM users WHERE id = $1")
-        .bind(id.as_str()).fetch_optional(pool).await)?.map(row).transpose()
+        .bind(id.as_str()).fetch_optional(pool).await)?
+    .map(row)
+    .transpose()
 }
 
 pub async fn set_password(db: &Db, id: &UserId, hash: &str) -> sqlx::Result<()> {

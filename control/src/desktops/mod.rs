@@ -23,7 +23,12 @@ use crate::{
 };
 
 /// Stores a desktop that is to run. The same `idempotency_key` with the same wish again answers the same desktop.
-pub async fn create(app: &App, user: &UserId, wish: CreateDesktop, idempotency_key: Option<&str>) -> Result<Desktop, ApiError> {
+pub async fn create(
+    app: &App,
+    user: &UserId,
+    wish: CreateDesktop,
+    idempotency_key: Option<&str>,
+) -> Result<Desktop, ApiError> {
     let invalid = |detail: &str| ApiError::from(Problem::new(Code::InvalidValue, detail));
     let size = wish.size.unwrap_or(Size::DEFAULT);
     if !size.is_acceptable() {
@@ -63,7 +68,9 @@ pub async fn create(app: &App, user: &UserId, wish: CreateDesktop, idempotency_k
             Ok(view(row))
         }
         Inserted::Before(id) => get(app, user, &id).await,
-        Inserted::Mismatch => Err(Problem::new(Code::IdempotencyMismatch, "Use a new Idempotency-Key for a new request.").into()),
+        Inserted::Mismatch => {
+            Err(Problem::new(Code::IdempotencyMismatch, "Use a new Idempotency-Key for a new request.").into())
+        }
         Inserted::OverLimit => {
             let limit = app.settings.desktops_per_user;
             Err(Problem::new(Code::DesktopLimit, format!("You may have {limit} desktops: delete one first.")).into())
@@ -125,7 +132,10 @@ async fn ask(app: &App, user: &UserId, id: &DesktopId, event: Event) -> Result<D
     for _ in 0..10 {
         let row = owned(app, user, id).await?;
         let next = state::on(row.state, event).map_err(|refused| {
-            Problem::new(Code::Conflict, format!("A desktop that is {} cannot do that: wait until it has come to rest.", refused.state.as_str()))
+            Problem::new(
+                Code::Conflict,
+                format!("A desktop that is {} cannot do that: wait until it has come to rest.", refused.state.as_str()),
+            )
         })?;
         if next == row.state {
             return Ok(view(row));

@@ -84,7 +84,9 @@ async fn step(app: &App, desktop: &DesktopRow, instance: Option<&Instance>) -> a
                 become_(app, desktop, Event::VmRuns, None).await
             }
             Some(instance) if instance.state == InstanceState::Terminating => gone(app, desktop, Some(instance)).await,
-            _ if now - desktop.state_since > LAUNCH_DEADLINE => give_up(app, desktop, "no VM ran within two minutes").await,
+            _ if now - desktop.state_since > LAUNCH_DEADLINE => {
+                give_up(app, desktop, "no VM ran within two minutes").await
+            }
             None if instance.is_some() => gone(app, desktop, instance).await,
             // The process that began this launch may have died before it asked the provider.
             None => launch::again(app, desktop).await,
@@ -155,7 +157,8 @@ async fn gone(app: &App, desktop: &DesktopRow, instance: Option<&Instance>) -> a
 async fn interrupted(app: &App, desktop: &DesktopRow, why: &str) -> anyhow::Result<()> {
     let failures = desktop.failures + 1;
     if failures >= MAX_FAILURES {
-        return give_up(app, desktop, &format!("it ended {failures} times in a row, the last time because {why}")).await;
+        return give_up(app, desktop, &format!("it ended {failures} times in a row, the last time because {why}"))
+            .await;
     }
     let now = app.clock.now();
     let next = match state::on(desktop.state, Event::VmGone) {
@@ -172,7 +175,12 @@ pub(super) async fn give_up(app: &App, desktop: &DesktopRow, why: &str) -> anyho
     become_(app, desktop, Event::GiveUp, Some(why.to_owned())).await
 }
 
-pub(super) async fn become_(app: &App, desktop: &DesktopRow, event: Event, reason: Option<String>) -> anyhow::Result<()> {
+pub(super) async fn become_(
+    app: &App,
+    desktop: &DesktopRow,
+    event: Event,
+    reason: Option<String>,
+) -> anyhow::Result<()> {
     match state::on(desktop.state, event) {
         Ok(next) => write(app, desktop, &entered(desktop, next, reason, app.clock.now())).await,
         Err(refused) => anyhow::bail!("{refused:?}"),

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::{
     Shared,
-    caller::{Owner, OwnPage, Viewer, origin_of},
+    caller::{OwnPage, Owner, Viewer, origin_of},
     cookies,
     extract::{Json, Path},
 };
@@ -54,7 +54,11 @@ pub async fn login(
 
 /// Exchanges the refresh cookie for fresh ones.
 #[utoipa::path(post, path = "/auth/refresh", responses((status = 204, description = "Fresh cookies"), (status = "4XX", body = Problem)))]
-pub async fn refresh(State(app): State<Shared>, _: OwnPage, headers: HeaderMap) -> Result<(StatusCode, Cookies), ApiError> {
+pub async fn refresh(
+    State(app): State<Shared>,
+    _: OwnPage,
+    headers: HeaderMap,
+) -> Result<(StatusCode, Cookies), ApiError> {
     let token = cookies::refresh_token(&headers, &app.settings.public_url);
     let token = token.ok_or_else(|| Problem::new(Code::NotSignedIn, "Sign in."))?;
     let tokens = refresh::refresh(&app, &token).await?;
@@ -104,7 +108,11 @@ pub async fn list_logins(State(app): State<Shared>, Owner(caller): Owner) -> Res
 /// Signs one browser out.
 #[utoipa::path(delete, path = "/auth/sessions/{id}", params(("id" = LoginId, Path)), responses(
     (status = 204, description = "Signed out"), (status = "4XX", body = Problem)))]
-pub async fn end_login(State(app): State<Shared>, owner: Owner, Path(id): Path<LoginId>) -> Result<StatusCode, ApiError> {
+pub async fn end_login(
+    State(app): State<Shared>,
+    owner: Owner,
+    Path(id): Path<LoginId>,
+) -> Result<StatusCode, ApiError> {
     refresh::end(&app, owner.id(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

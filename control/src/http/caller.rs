@@ -33,7 +33,8 @@ impl FromRequestParts<Shared> for Owner {
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
         let caller = authenticate(parts, app).await?;
-        let partial = matches!(&caller.via, Via::Token(scopes) if !Scope::ALL.iter().all(|scope| scopes.contains(scope)));
+        let partial =
+            matches!(&caller.via, Via::Token(scopes) if !Scope::ALL.iter().all(|scope| scopes.contains(scope)));
         if partial { Err(missing("everything")) } else { Ok(Self(caller)) }
     }
 }
@@ -98,7 +99,8 @@ async fn with(parts: &mut Parts, app: &Shared, scope: Scope) -> Result<Caller, A
 async fn authenticate(parts: &Parts, app: &Shared) -> Result<Caller, ApiError> {
     if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
         let token = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-        let token = token.ok_or_else(|| Problem::new(Code::NotSignedIn, "Send the token as: Authorization: Bearer …"))?;
+        let token =
+            token.ok_or_else(|| Problem::new(Code::NotSignedIn, "Send the token as: Authorization: Bearer …"))?;
         return account::authenticate(app, &Credential::Bearer(token.trim().to_owned())).await;
     }
     let token = cookies::access(&parts.headers, &app.settings.public_url);
@@ -112,13 +114,20 @@ async fn authenticate(parts: &Parts, app: &Shared) -> Result<Caller, ApiError> {
 /// Another site's page can send a form with our cookies, but neither this header nor our origin.
 fn demand_own_page(headers: &HeaderMap, public: &Url) -> Result<(), ApiError> {
     if !headers.contains_key(REQUEST_HEADER) {
-        return Err(Problem::new(Code::MissingRequestHeader, format!("Send the header {REQUEST_HEADER}: 1 with every change.")).into());
+        return Err(Problem::new(
+            Code::MissingRequestHeader,
+            format!("Send the header {REQUEST_HEADER}: 1 with every change."),
+        )
+        .into());
     }
     let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
     if origin.is_some_and(|origin| is_own(origin, public)) {
         return Ok(());
     }
-    let detail = format!("Changes are taken from {} only; set CLOUDBOT_PUBLIC_URL if CloudBot is somewhere else.", public.origin().ascii_serialization());
+    let detail = format!(
+        "Changes are taken from {} only; set CLOUDBOT_PUBLIC_URL if CloudBot is somewhere else.",
+        public.origin().ascii_serialization()
+    );
     Err(Problem::new(Code::ForbiddenOrigin, detail).into())
 }
 
@@ -138,7 +147,11 @@ fn is_own(origin: &str, public: &Url) -> bool {
 }
 
 fn missing(scope: &str) -> ApiError {
-    Problem::new(Code::MissingScope, format!("The access token does not allow this: create one with the scope for {scope}.")).into()
+    Problem::new(
+        Code::MissingScope,
+        format!("The access token does not allow this: create one with the scope for {scope}."),
+    )
+    .into()
 }
 
 #[cfg(test)]
@@ -150,7 +163,15 @@ mod tests {
         let public = Url::parse("https://cloudbot.example/").unwrap();
 
         assert!(is_own("https://cloudbot.example", &public));
-        for foreign in ["http://cloudbot.example", "https://cloudbot.example:8443", "https://cloudbot.example.evil.test", "https://evil.test", "null", "", "https://cloudbot.example/"] {
+        for foreign in [
+            "http://cloudbot.example",
+            "https://cloudbot.example:8443",
+            "https://cloudbot.example.evil.test",
+            "https://evil.test",
+            "null",
+            "",
+            "https://cloudbot.example/",
+        ] {
             assert!(!is_own(foreign, &public), "{foreign}");
         }
     }

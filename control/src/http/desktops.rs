@@ -59,7 +59,8 @@ pub async fn events(State(app): State<Shared>, Viewer(caller): Viewer) -> Result
             let now = desktops::list(&app, &user).await?;
             let mut known = known.lock().await;
             let mut events = Vec::new();
-            let gone: Vec<_> = known.keys().filter(|id| !now.iter().any(|desktop| desktop.id == **id)).cloned().collect();
+            let gone: Vec<_> =
+                known.keys().filter(|id| !now.iter().any(|desktop| desktop.id == **id)).cloned().collect();
             for id in gone {
                 if let Some(last) = known.remove(&id) {
                     events.push(stream::event(&Desktop { state: DesktopState::Deleted, ..last })?);
@@ -79,7 +80,11 @@ pub async fn events(State(app): State<Shared>, Viewer(caller): Viewer) -> Result
 
 /// One desktop.
 #[utoipa::path(get, path = "/desktops/{id}", params(("id" = DesktopId, Path)), responses((status = 200, body = Desktop), (status = "4XX", body = Problem)))]
-pub async fn get(State(app): State<Shared>, viewer: Viewer, Path(id): Path<DesktopId>) -> Result<axum::Json<Desktop>, ApiError> {
+pub async fn get(
+    State(app): State<Shared>,
+    viewer: Viewer,
+    Path(id): Path<DesktopId>,
+) -> Result<axum::Json<Desktop>, ApiError> {
     Ok(axum::Json(desktops::get(&app, viewer.id(), &id).await?))
 }
 
@@ -98,27 +103,43 @@ pub async fn patch(
 /// Deletes a desktop with its home, its sessions and their records.
 #[utoipa::path(delete, path = "/desktops/{id}", params(("id" = DesktopId, Path)), responses(
     (status = 202, body = Desktop), (status = "4XX", body = Problem)))]
-pub async fn delete(State(app): State<Shared>, owner: Owner, Path(id): Path<DesktopId>) -> Result<(StatusCode, axum::Json<Desktop>), ApiError> {
+pub async fn delete(
+    State(app): State<Shared>,
+    owner: Owner,
+    Path(id): Path<DesktopId>,
+) -> Result<(StatusCode, axum::Json<Desktop>), ApiError> {
     Ok((StatusCode::ACCEPTED, axum::Json(desktops::delete(&app, owner.id(), &id).await?)))
 }
 
 /// Starts a stopped or failed desktop.
 #[utoipa::path(post, path = "/desktops/{id}/start", params(("id" = DesktopId, Path)), responses(
     (status = 202, body = Desktop), (status = "4XX", body = Problem)))]
-pub async fn start(State(app): State<Shared>, owner: Owner, Path(id): Path<DesktopId>) -> Result<(StatusCode, axum::Json<Desktop>), ApiError> {
+pub async fn start(
+    State(app): State<Shared>,
+    owner: Owner,
+    Path(id): Path<DesktopId>,
+) -> Result<(StatusCode, axum::Json<Desktop>), ApiError> {
     Ok((StatusCode::ACCEPTED, axum::Json(desktops::start(&app, owner.id(), &id).await?)))
 }
 
 /// Stops a desktop; its home stays.
 #[utoipa::path(post, path = "/desktops/{id}/stop", params(("id" = DesktopId, Path)), responses(
     (status = 202, body = Desktop), (status = "4XX", body = Problem)))]
-pub async fn stop(State(app): State<Shared>, owner: Owner, Path(id): Path<DesktopId>) -> Result<(StatusCode, axum::Json<Desktop>), ApiError> {
+pub async fn stop(
+    State(app): State<Shared>,
+    owner: Owner,
+    Path(id): Path<DesktopId>,
+) -> Result<(StatusCode, axum::Json<Desktop>), ApiError> {
     Ok((StatusCode::ACCEPTED, axum::Json(desktops::stop(&app, owner.id(), &id).await?)))
 }
 
 /// Gives a running desktop a fresh VM.
 #[utoipa::path(post, path = "/desktops/{id}/reboot", params(("id" = DesktopId, Path)), responses(
     (status = 202, body = Desktop), (status = "4XX", body = Problem)))]
-pub async fn reboot(State(app): State<Shared>, owner: Owner, Path(id): Path<DesktopId>) -> Result<(StatusCode, axum::Json<Desktop>), ApiError> {
+pub async fn reboot(
+    State(app): State<Shared>,
+    owner: Owner,
+    Path(id): Path<DesktopId>,
+) -> Result<(StatusCode, axum::Json<Desktop>), ApiError> {
     Ok((StatusCode::ACCEPTED, axum::Json(desktops::reboot(&app, owner.id(), &id).await?)))
 }

@@ -32,7 +32,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         // An id that cannot be one names nothing that is here.
         let refused = |_| Problem::new(Code::NotFound, "There is nothing at this address.");
-        let axum::extract::Path(value) = axum::extract::Path::from_request_parts(parts, state).await.map_err(refused)?;
+        let axum::extract::Path(value) =
+            axum::extract::Path::from_request_parts(parts, state).await.map_err(refused)?;
         Ok(Self(value))
     }
 }
@@ -44,8 +45,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let refused = |e: axum::extract::rejection::QueryRejection| Problem::new(Code::MalformedRequest, format!("{}.", e.body_text()));
-        let axum::extract::Query(value) = axum::extract::Query::from_request_parts(parts, state).await.map_err(refused)?;
+        let refused = |e: axum::extract::rejection::QueryRejection| {
+            Problem::new(Code::MalformedRequest, format!("{}.", e.body_text()))
+        };
+        let axum::extract::Query(value) =
+            axum::extract::Query::from_request_parts(parts, state).await.map_err(refused)?;
         Ok(Self(value))
     }
 }
@@ -70,7 +74,9 @@ impl<S: Send + Sync> FromRequest<S> for Bytes {
 
 fn json_problem(rejection: &JsonRejection) -> Problem {
     match rejection {
-        JsonRejection::MissingJsonContentType(_) => Problem::new(Code::UnsupportedMediaType, "Send JSON, with content-type: application/json."),
+        JsonRejection::MissingJsonContentType(_) => {
+            Problem::new(Code::UnsupportedMediaType, "Send JSON, with content-type: application/json.")
+        }
         // serde's words name the field and the place, and quote no value but an unknown field's or variant's name.
         JsonRejection::JsonDataError(e) => Problem::new(Code::InvalidValue, format!("{}.", e.body_text())),
         JsonRejection::JsonSyntaxError(_) => Problem::new(Code::MalformedRequest, "The body is not JSON."),

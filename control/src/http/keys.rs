@@ -34,7 +34,11 @@ pub async fn put(
 /// Forgets a key.
 #[utoipa::path(delete, path = "/keys/{provider}", params(("provider" = ModelProvider, Path)), responses(
     (status = 204, description = "Forgotten"), (status = "4XX", body = Problem)))]
-pub async fn delete(State(app): State<Shared>, owner: Owner, Path(provider): Path<ModelProvider>) -> Result<StatusCode, ApiError> {
+pub async fn delete(
+    State(app): State<Shared>,
+    owner: Owner,
+    Path(provider): Path<ModelProvider>,
+) -> Result<StatusCode, ApiError> {
     keys::delete(&app, owner.id(), provider).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -42,6 +46,10 @@ pub async fn delete(State(app): State<Shared>, owner: Owner, Path(provider): Pat
 /// Asks the provider whether it accepts the stored key.
 #[utoipa::path(post, path = "/keys/{provider}/check", params(("provider" = ModelProvider, Path)), responses(
     (status = 200, body = KeyCheck), (status = "4XX", body = Problem), (status = 502, body = Problem)))]
-pub async fn check(State(app): State<Shared>, owner: Owner, Path(provider): Path<ModelProvider>) -> Result<axum::Json<KeyCheck>, ApiError> {
+pub async fn check(
+    State(app): State<Shared>,
+    owner: Owner,
+    Path(provider): Path<ModelProvider>,
+) -> Result<axum::Json<KeyCheck>, ApiError> {
     Ok(axum::Json(keys::check::check(&app, owner.id(), provider).await?))
 }

@@ -1,19 +1,19 @@
 //! control's HTTP: THE route table. Every connection is an edge's; `/vm` and `/internal` are for edges themselves.
 
-mod auth;
-mod caller;
-mod cookies;
-mod desktops;
-mod extract;
-mod health;
-mod internal;
-mod keys;
-mod pictures;
-mod sessions;
+pub mod auth;
+pub mod caller;
+pub mod cookies;
+pub mod desktops;
+pub mod extract;
+pub mod health;
+pub mod internal;
+pub mod keys;
+pub mod pictures;
 pub mod serve;
-mod stream;
-mod tokens;
-mod vm;
+pub mod sessions;
+pub mod stream;
+pub mod tokens;
+pub mod vm;
 
 use std::sync::Arc;
 

@@ -1,10 +1,6 @@
 //! Pictures of a session's record.
 
-use axum::{
-    extract::State,
-    http::header,
-    response::IntoResponse,
-};
+use axum::{extract::State, http::header, response::IntoResponse};
 use protocol::{SessionId, error::Problem};
 
 use super::{Shared, caller::Viewer, extract::Path};

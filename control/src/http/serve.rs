@@ -24,7 +24,12 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(3);
 
 /// Serves until cancelled. `tls` is replaced when the certificate is renewed.
-pub async fn run(listener: TcpListener, tls: watch::Receiver<Arc<ServerConfig>>, router: Router, cancel: CancellationToken) {
+pub async fn run(
+    listener: TcpListener,
+    tls: watch::Receiver<Arc<ServerConfig>>,
+    router: Router,
+    cancel: CancellationToken,
+) {
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -51,7 +56,12 @@ pub async fn run(listener: TcpListener, tls: watch::Receiver<Arc<ServerConfig>>,
     let _ = timeout(DRAIN, connections.wait()).await;
 }
 
-async fn serve(stream: TcpStream, config: Arc<ServerConfig>, router: Router, cancel: CancellationToken) -> anyhow::Result<()> {
+async fn serve(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    router: Router,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let stream = timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await??;
     tls::demand_edge(stream.get_ref().1.peer_certificates())?;

@@ -52,7 +52,11 @@ pub struct From {
 
 /// The user's sessions, newest first.
 #[utoipa::path(get, path = "/sessions", params(Which), responses((status = 200, body = Page<Session>), (status = "4XX", body = Problem)))]
-pub async fn list(State(app): State<Shared>, viewer: Viewer, Query(which): Query<Which>) -> Result<axum::Json<Page<Session>>, ApiError> {
+pub async fn list(
+    State(app): State<Shared>,
+    viewer: Viewer,
+    Query(which): Query<Which>,
+) -> Result<axum::Json<Page<Session>>, ApiError> {
     Ok(axum::Json(sessions::list(&app, viewer.id(), which.desktop_id.as_ref(), which.cursor.as_ref()).await?))
 }
 
@@ -68,7 +72,11 @@ pub async fn create(
 
 /// One session.
 #[utoipa::path(get, path = "/sessions/{id}", params(("id" = SessionId, Path)), responses((status = 200, body = Session), (status = "4XX", body = Problem)))]
-pub async fn get(State(app): State<Shared>, viewer: Viewer, Path(id): Path<SessionId>) -> Result<axum::Json<Session>, ApiError> {
+pub async fn get(
+    State(app): State<Shared>,
+    viewer: Viewer,
+    Path(id): Path<SessionId>,
+) -> Result<axum::Json<Session>, ApiError> {
     Ok(axum::Json(sessions::get(&app, viewer.id(), &id).await?))
 }
 
@@ -86,7 +94,11 @@ pub async fn patch(
 
 /// Deletes a session with its record.
 #[utoipa::path(delete, path = "/sessions/{id}", params(("id" = SessionId, Path)), responses((status = 204, description = "Deleted"), (status = "4XX", body = Problem)))]
-pub async fn delete(State(app): State<Shared>, talker: Talker, Path(id): Path<SessionId>) -> Result<StatusCode, ApiError> {
+pub async fn delete(
+    State(app): State<Shared>,
+    talker: Talker,
+    Path(id): Path<SessionId>,
+) -> Result<StatusCode, ApiError> {
     sessions::delete(&app, talker.id(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -119,7 +131,11 @@ pub async fn say(
 
 /// Stops whatever the agent does.
 #[utoipa::path(post, path = "/sessions/{id}/stop", params(("id" = SessionId, Path)), responses((status = 202, body = Session), (status = "4XX", body = Problem)))]
-pub async fn stop(State(app): State<Shared>, talker: Talker, Path(id): Path<SessionId>) -> Result<(StatusCode, axum::Json<Session>), ApiError> {
+pub async fn stop(
+    State(app): State<Shared>,
+    talker: Talker,
+    Path(id): Path<SessionId>,
+) -> Result<(StatusCode, axum::Json<Session>), ApiError> {
     Ok((StatusCode::ACCEPTED, axum::Json(sessions::stop(&app, talker.id(), &id).await?)))
 }
 
@@ -154,7 +170,11 @@ pub async fn events(
             }
         }
     };
-    Ok(stream::looking(listener, move |change| matches!(change, Change::Session { session_id, .. } if *session_id == session), look))
+    Ok(stream::looking(
+        listener,
+        move |change| matches!(change, Change::Session { session_id, .. } if *session_id == session),
+        look,
+    ))
 }
 
 /// A session with its whole record.
@@ -166,7 +186,11 @@ pub struct Export {
 
 /// The whole record as one JSON document; pictures are named by their hashes.
 #[utoipa::path(get, path = "/sessions/{id}/export", params(("id" = SessionId, Path)), responses((status = 200, body = Export), (status = "4XX", body = Problem)))]
-pub async fn export(State(app): State<Shared>, viewer: Viewer, Path(id): Path<SessionId>) -> Result<impl IntoResponse, ApiError> {
+pub async fn export(
+    State(app): State<Shared>,
+    viewer: Viewer,
+    Path(id): Path<SessionId>,
+) -> Result<impl IntoResponse, ApiError> {
     let session = sessions::get(&app, viewer.id(), &id).await?;
     let events = sessions::all_events(&app, &id).await?;
     let name = format!("attachment; filename=\"{id}.json\"");

@@ -16,7 +16,11 @@ pub type Looked = Result<Vec<Event>, ApiError>;
 /// A stream that calls `look` at once, and again after each change that `concerns` it.
 ///
 /// It ends when `look` fails: the client comes again, and is told why if it may not.
-pub fn looking<L, F>(listener: Listener, concerns: impl Fn(&Change) -> bool + Send + 'static, look: L) -> Sse<impl Stream<Item = Result<Event, Infallible>>>
+pub fn looking<L, F>(
+    listener: Listener,
+    concerns: impl Fn(&Change) -> bool + Send + 'static,
+    look: L,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>>
 where
     L: FnMut() -> F + Send + 'static,
     F: Future<Output = Looked> + Send,

@@ -45,11 +45,18 @@ impl FromRequestParts<Shared> for Vm {
     }
 }
 
-pub async fn enrol(State(app): State<Shared>, Json(request): Json<EnrolRequest>) -> Result<axum::Json<Enrolled>, ApiError> {
+pub async fn enrol(
+    State(app): State<Shared>,
+    Json(request): Json<EnrolRequest>,
+) -> Result<axum::Json<Enrolled>, ApiError> {
     Ok(axum::Json(vms::enrol(&app, request).await?))
 }
 
-pub async fn renew(State(app): State<Shared>, Vm(id): Vm, Json(request): Json<RenewRequest>) -> Result<axum::Json<Enrolled>, ApiError> {
+pub async fn renew(
+    State(app): State<Shared>,
+    Vm(id): Vm,
+    Json(request): Json<RenewRequest>,
+) -> Result<axum::Json<Enrolled>, ApiError> {
     Ok(axum::Json(vms::renew(&app, &id, &request.csr_pem).await?))
 }
 
@@ -142,15 +149,25 @@ pub async fn append(
     Ok(axum::Json(journal::append(&app, &vm, &session, append).await?))
 }
 
-pub async fn put_blob(State(app): State<Shared>, Vm(vm): Vm, Path(sha256): Path<String>, Bytes(bytes): Bytes) -> Result<StatusCode, ApiError> {
+pub async fn put_blob(
+    State(app): State<Shared>,
+    Vm(vm): Vm,
+    Path(sha256): Path<String>,
+    Bytes(bytes): Bytes,
+) -> Result<StatusCode, ApiError> {
     vms::current(&app, &vm).await?;
     app.blobs.put(&sha256, &bytes).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A picture of one of this desktop's own sessions.
-pub async fn get_blob(State(app): State<Shared>, Vm(vm): Vm, Path(sha256): Path<String>) -> Result<impl IntoResponse, ApiError> {
+pub async fn get_blob(
+    State(app): State<Shared>,
+    Vm(vm): Vm,
+    Path(sha256): Path<String>,
+) -> Result<impl IntoResponse, ApiError> {
     let (_, desktop) = vms::current(&app, &vm).await?;
-    let (bytes, media_type) = sessions::picture_of_desktop(&app, &desktop.id, &sha256).await?.ok_or_else(|| not_found("picture"))?;
+    let (bytes, media_type) =
+        sessions::picture_of_desktop(&app, &desktop.id, &sha256).await?.ok_or_else(|| not_found("picture"))?;
     Ok(([(header::CONTENT_TYPE, media_type)], bytes))
 }

@@ -16,7 +16,11 @@ use crate::{app::App, db, error::ApiError};
 pub async fn put(app: &App, user: &UserId, provider: ModelProvider, key: &str) -> Result<ProviderKey, ApiError> {
     let key = key.trim();
     if !(8..=512).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Problem::new(Code::InvalidValue, "A key is 8 to 512 printable ASCII characters without spaces: copy it from the provider's console again.").into());
+        return Err(Problem::new(
+            Code::InvalidValue,
+            "A key is 8 to 512 printable ASCII characters without spaces: copy it from the provider's console again.",
+        )
+        .into());
     }
     let row = db::keys::KeyRow {
         provider,
@@ -50,7 +54,8 @@ pub async fn model(app: &App, user: &UserId) -> Result<Option<String>, ApiError>
 }
 
 fn none(provider: ModelProvider) -> ApiError {
-    Problem::new(Code::NoProviderKey, format!("There is no key for {}. Store one under Settings.", provider.as_str())).into()
+    Problem::new(Code::NoProviderKey, format!("There is no key for {}. Store one under Settings.", provider.as_str()))
+        .into()
 }
 
 fn view(row: db::keys::KeyRow) -> ProviderKey {

@@ -23,7 +23,9 @@ pub struct Sealer {
 impl Sealer {
     /// From a master key: 32 bytes in base64.
     pub fn new(master_key: &SecretString) -> anyhow::Result<Self> {
-        let bytes = Zeroizing::new(STANDARD.decode(master_key.expose_secret().trim()).context("the master key must be base64")?);
+        let bytes = Zeroizing::new(
+            STANDARD.decode(master_key.expose_secret().trim()).context("the master key must be base64")?,
+        );
         ensure!(bytes.len() == 32, "the master key must be 32 bytes in base64; this one has {}", bytes.len());
         let cipher = Aes256Gcm::new_from_slice(&bytes).map_err(|_| anyhow::anyhow!("use the master key"))?;
         Ok(Self { cipher, key_id: secret::hash(&*bytes)[..16].to_owned() })
@@ -53,8 +55,18 @@ impl Sealer {
         Ok(STANDARD.encode([&nonce[..], &sealed].concat()))
     }
 
-    pub fn open(&self, sealed: &str, key_id: &str, user: &UserId, provider: ModelProvider) -> anyhow::Result<SecretString> {
-        ensure!(key_id == self.key_id, "a provider key was sealed with master key {key_id}, but this is {}: bring that master key back, or store the provider key again", self.key_id);
+    pub fn open(
+        &self,
+        sealed: &str,
+        key_id: &str,
+        user: &UserId,
+        provider: ModelProvider,
+    ) -> anyhow::Result<SecretString> {
+        ensure!(
+            key_id == self.key_id,
+            "a provider key was sealed with master key {key_id}, but this is {}: bring that master key back, or store the provider key again",
+            self.key_id
+        );
         let bytes = STANDARD.decode(sealed).context("read a sealed key")?;
         ensure!(bytes.len() > NONCE_BYTES, "a sealed key is too short");
         let (nonce, ciphertext) = bytes.split_at(NONCE_BYTES);

@@ -36,7 +36,7 @@ impl Blobs {
         if tokio::fs::try_exists(&path).await? {
             return Ok(());
         }
-        let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let folder = path.parent().unwrap_or(&self.folder);
         tokio::fs::create_dir_all(folder).await?;
         let temporary = folder.join(secret::generate(".new-"));
         let stored = write(&temporary, &path, bytes).await;

@@ -30,10 +30,19 @@ const MAX_TEXT: usize = 100_000;
 const MAX_BODY: usize = 4 << 20;
 
 /// Stores what a person or a program says, and makes work of it: it wakes a stopped desktop.
-pub async fn say(app: &App, session: &SessionRow, user: &UserId, message: PostMessage) -> Result<PostedMessage, ApiError> {
+pub async fn say(
+    app: &App,
+    session: &SessionRow,
+    user: &UserId,
+    message: PostMessage,
+) -> Result<PostedMessage, ApiError> {
     let chars = message.text.chars().count();
     if message.text.trim().is_empty() || chars > MAX_TEXT {
-        return Err(Problem::new(Code::InvalidValue, format!("A message has 1 to {MAX_TEXT} characters; this one has {chars}.")).into());
+        return Err(Problem::new(
+            Code::InvalidValue,
+            format!("A message has 1 to {MAX_TEXT} characters; this one has {chars}."),
+        )
+        .into());
     }
     check_client_id(&message.client_id)?;
     let desktop = db::desktops::by_id(&app.db, &session.desktop_id).await?.ok_or_else(|| not_found("session"))?;
@@ -95,9 +104,11 @@ pub async fn append(app: &App, vm: &VmRow, session: &SessionRow, append: Append)
             Ok(Appended { seq, at })
         }
         AppendedRow::Before { seq, at } => Ok(Appended { seq, at }),
-        AppendedRow::Conflict { next } => {
-            Err(Problem::new(Code::SequenceConflict, format!("The next event is number {next}: read what came in between.")).into())
-        }
+        AppendedRow::Conflict { next } => Err(Problem::new(
+            Code::SequenceConflict,
+            format!("The next event is number {next}: read what came in between."),
+        )
+        .into()),
         AppendedRow::NoSession => Err(not_found("session")),
     }
 }
@@ -113,11 +124,22 @@ pub async fn read(app: &App, session: &SessionRow, after: i64, limit: i64) -> Re
 }
 
 /// Changes a session's state by control's own word.
-pub async fn set_state(app: &App, session: &SessionRow, state: SessionState, reason: Option<&str>) -> Result<(), ApiError> {
+pub async fn set_state(
+    app: &App,
+    session: &SessionRow,
+    state: SessionState,
+    reason: Option<&str>,
+) -> Result<(), ApiError> {
     let body = EventBody::StateChanged { state, reason: reason.map(str::to_owned) };
     let client_id = format!("control/{}", MessageId::generate());
-    let event =
-        NewEvent { client_id: &client_id, body: &body, expected_seq: None, state: Some((state, reason)), title: None, pictures: &[] };
+    let event = NewEvent {
+        client_id: &client_id,
+        body: &body,
+        expected_seq: None,
+        state: Some((state, reason)),
+        title: None,
+        pictures: &[],
+    };
     db::events::append(&app.db, &session.id, &event, app.clock.now()).await?;
     called(app, session);
     Ok(())

@@ -48,7 +48,12 @@ pub async fn create(app: &App, user: &UserId, wish: CreateSession) -> Result<Ses
 }
 
 /// Newest first; `before` is the `next` of the page before.
-pub async fn list(app: &App, user: &UserId, desktop: Option<&DesktopId>, before: Option<&SessionId>) -> Result<Page<Session>, ApiError> {
+pub async fn list(
+    app: &App,
+    user: &UserId,
+    desktop: Option<&DesktopId>,
+    before: Option<&SessionId>,
+) -> Result<Page<Session>, ApiError> {
     let mut rows = db::sessions::page(&app.db, user, desktop, before, PAGE + 1).await?;
     let more = rows.len() as i64 > PAGE;
     rows.truncate(PAGE as usize);
@@ -111,7 +116,11 @@ pub async fn picture(app: &App, id: &SessionId, sha256: &str) -> Result<Option<(
 }
 
 /// A picture, if the record of any of this desktop's sessions refers to it.
-pub async fn picture_of_desktop(app: &App, desktop: &DesktopId, sha256: &str) -> Result<Option<(Vec<u8>, &'static str)>, ApiError> {
+pub async fn picture_of_desktop(
+    app: &App,
+    desktop: &DesktopId,
+    sha256: &str,
+) -> Result<Option<(Vec<u8>, &'static str)>, ApiError> {
     if !db::events::desktop_has_picture(&app.db, desktop, sha256).await? {
         return Ok(None);
     }

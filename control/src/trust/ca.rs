@@ -90,7 +90,8 @@ pub fn expires_at(now: Millis) -> Millis {
 pub fn request_key_hash(csr_pem: &str) -> anyhow::Result<String> {
     use x509_parser::{certification_request::X509CertificationRequest, pem::parse_x509_pem, prelude::FromDer};
     ensure!(csr_pem.len() <= 8192, "the certificate request is larger than 8 KiB");
-    let (_, pem) = parse_x509_pem(csr_pem.as_bytes()).map_err(|e| anyhow::anyhow!("the certificate request is no PEM: {e}"))?;
+    let (_, pem) =
+        parse_x509_pem(csr_pem.as_bytes()).map_err(|e| anyhow::anyhow!("the certificate request is no PEM: {e}"))?;
     let (_, request) = X509CertificationRequest::from_der(&pem.contents)
         .map_err(|e| anyhow::anyhow!("the certificate request cannot be read: {e}"))?;
     request.verify_signature().map_err(|e| anyhow::anyhow!("the certificate request is not signed by its key: {e}"))?;
@@ -98,7 +99,8 @@ pub fn request_key_hash(csr_pem: &str) -> anyhow::Result<String> {
 }
 
 fn leaf(name: &str, now: Millis) -> anyhow::Result<CertificateParams> {
-    let mut params = CertificateParams::new(vec![name.to_owned()]).with_context(|| format!("name a certificate {name}"))?;
+    let mut params =
+        CertificateParams::new(vec![name.to_owned()]).with_context(|| format!("name a certificate {name}"))?;
     params.distinguished_name = named(name);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];

@@ -51,14 +51,18 @@ pub fn write(path: &Path, secret: &str) -> anyhow::Result<()> {
         .mode(0o600)
         .open(&temporary)
         .with_context(|| format!("create {}: check the folder's owner and the free space", temporary.display()))?;
-    file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("write {}", temporary.display()))?;
+    file.write_all(secret.as_bytes())
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("write {}", temporary.display()))?;
     fs::rename(&temporary, path).with_context(|| format!("move {} into place", path.display()))
 }
 
 /// A folder that only its owner can enter.
 pub fn create_folder(path: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("create {}: check the owner of its parent and the free space", path.display()))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).with_context(|| format!("close {} to others", path.display()))
+    fs::create_dir_all(path)
+        .with_context(|| format!("create {}: check the owner of its parent and the free space", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("close {} to others", path.display()))
 }
 
 #[cfg(test)]

@@ -4,10 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, bail};
 use protocol::vm::EDGE_SERVER_NAME;
-use rustls::{
-    RootCertStore, ServerConfig,
-    server::WebPkiClientVerifier,
-};
+use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use super::{
@@ -19,11 +16,15 @@ use super::{
 pub fn server_config(ca: &Ca, identity: &Identity) -> anyhow::Result<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca.root_pem().as_bytes()).context("read the CA")?).context("trust the CA")?;
+    roots
+        .add(CertificateDer::from_pem_slice(ca.root_pem().as_bytes()).context("read the CA")?)
+        .context("trust the CA")?;
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
         .context("demand client certificates")?;
-    let chain = vec![CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes()).context("read control's certificate")?];
+    let chain = vec![
+        CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes()).context("read control's certificate")?,
+    ];
     let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).context("read control's key")?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -38,9 +39,16 @@ pub fn server_config(ca: &Ca, identity: &Identity) -> anyhow::Result<ServerConfi
 /// Is the peer an edge? Its certificate was verified already; this reads the role from its DNS name.
 pub fn demand_edge(peer: Option<&[CertificateDer<'_>]>) -> anyhow::Result<()> {
     let certificate = peer.and_then(|chain| chain.first()).context("no client certificate")?;
-    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).map_err(|e| anyhow::anyhow!("read the client's certificate: {e}"))?;
-    let names = parsed.subject_alternative_name().context("read the client's names")?.context("the client's certificate has no name")?;
-    let is_edge = names.value.general_names.iter().any(|name| matches!(name, x509_parser::extensions::GeneralName::DNSName(name) if *name == EDGE_SERVER_NAME));
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
+        .map_err(|e| anyhow::anyhow!("read the client's certificate: {e}"))?;
+    let names = parsed
+        .subject_alternative_name()
+        .context("read the client's names")?
+        .context("the client's certificate has no name")?;
+    let is_edge =
+        names.value.general_names.iter().any(
+            |name| matches!(name, x509_parser::extensions::GeneralName::DNSName(name) if *name == EDGE_SERVER_NAME),
+        );
     if !is_edge {
         bail!("the client's certificate is not an edge's");
     }

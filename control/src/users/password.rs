@@ -14,9 +14,28 @@ pub const MAX_CHARS: usize = 256;
 
 /// Of the passwords with ten or more characters, those that every guesser tries first.
 const COMMON: &[&str] = &[
-    "1234567890", "12345678910", "123456789a", "0123456789", "9876543210", "qwertyuiop", "1q2w3e4r5t", "qwerty12345",
-    "password12", "password123", "password1234", "passwort123", "iloveyou12", "adminadmin", "letmein123",
-    "abcdefghij", "abc1234567", "changeme123", "welcome123", "1qaz2wsx3edc", "asdfghjkl1", "administrator",
+    "1234567890",
+    "12345678910",
+    "123456789a",
+    "0123456789",
+    "9876543210",
+    "qwertyuiop",
+    "1q2w3e4r5t",
+    "qwerty12345",
+    "password12",
+    "password123",
+    "password1234",
+    "passwort123",
+    "iloveyou12",
+    "adminadmin",
+    "letmein123",
+    "abcdefghij",
+    "abc1234567",
+    "changeme123",
+    "welcome123",
+    "1qaz2wsx3edc",
+    "asdfghjkl1",
+    "administrator",
 ];
 
 /// Why a password is not acceptable, for the person who chose it.

@@ -19,7 +19,11 @@ use crate::{
 };
 
 /// Makes an account and signs it in.
-pub async fn sign_up(app: &App, credentials: Credentials, from: &From<'_>) -> Result<(User, refresh::Tokens), ApiError> {
+pub async fn sign_up(
+    app: &App,
+    credentials: Credentials,
+    from: &From<'_>,
+) -> Result<(User, refresh::Tokens), ApiError> {
     let email = parse_email(&credentials.email)?;
     password::check(&credentials.password, &email).map_err(|detail| Problem::new(Code::WeakPassword, detail))?;
     app.attempts.take(&format!("signup {}", from.address), app.clock.now())?;
@@ -31,7 +35,11 @@ pub async fn sign_up(app: &App, credentials: Credentials, from: &From<'_>) -> Re
     };
     if let Err(e) = db::users::insert(&app.db, &user).await {
         if db::is_taken(&e) {
-            return Err(Problem::new(Code::EmailTaken, "There is an account with this e-mail address: sign in, or use another one.").into());
+            return Err(Problem::new(
+                Code::EmailTaken,
+                "There is an account with this e-mail address: sign in, or use another one.",
+            )
+            .into());
         }
         return Err(e.into());
     }
@@ -41,7 +49,11 @@ pub async fn sign_up(app: &App, credentials: Credentials, from: &From<'_>) -> Re
 }
 
 /// Signs in. A wrong password and an unknown address look and take the same.
-pub async fn sign_in(app: &App, credentials: Credentials, from: &From<'_>) -> Result<(User, refresh::Tokens), ApiError> {
+pub async fn sign_in(
+    app: &App,
+    credentials: Credentials,
+    from: &From<'_>,
+) -> Result<(User, refresh::Tokens), ApiError> {
     let wrong = || ApiError::from(Problem::new(Code::WrongCredentials, "Check both and try again."));
     let email = credentials.email.trim().to_lowercase();
     app.attempts.take(&format!("account {email}"), app.clock.now())?;
@@ -70,8 +82,15 @@ fn parse_email(text: &str) -> Result<String, ApiError> {
     let email = text.trim().to_lowercase();
     let plausible = email.len() <= 254
         && !email.chars().any(|c| c.is_whitespace() || c.is_control())
-        && email.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
-    if plausible { Ok(email) } else { Err(Problem::new(Code::InvalidValue, "This is not an e-mail address: it needs a name, an @ and a domain.").into()) }
+        && email
+            .split_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
+    if plausible {
+        Ok(email)
+    } else {
+        Err(Problem::new(Code::InvalidValue, "This is not an e-mail address: it needs a name, an @ and a domain.")
+            .into())
+    }
 }
 
 pub(super) fn view(user: UserRow) -> User {

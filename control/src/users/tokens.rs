@@ -62,7 +62,8 @@ pub async fn delete(app: &App, user: &UserId, id: &TokenId) -> Result<(), ApiErr
 
 /// Who a bearer is.
 pub async fn verify(app: &App, secret: &str) -> Result<Caller, ApiError> {
-    let refused = || ApiError::from(Problem::new(Code::NotSignedIn, "The access token is not known: it may have been deleted."));
+    let refused =
+        || ApiError::from(Problem::new(Code::NotSignedIn, "The access token is not known: it may have been deleted."));
     if !secret.starts_with(PREFIX) || secret.len() > 100 {
         return Err(refused());
     }
