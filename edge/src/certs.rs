@@ -36,7 +36,11 @@ pub(crate) struct Certs {
     folder: PathBuf,
     control_url: Url,
     now: watch::Sender<Arc<Identity>>,
+    /// The files' times and sizes just before they were read.
+    seen: Stamps,
 }
+
+type Stamps = [Option<(SystemTime, u64)>; 3];
 
 /// Everything that follows from one state of the files.
 pub(crate) struct Identity {
@@ -63,10 +67,11 @@ impl Certs {
         let until = Instant::now() + patience;
         let mut told = false;
         loop {
+            let seen = stamps(folder).await;
             match read(folder, &control_url, 0).await {
                 Ok(identity) => {
                     let now = watch::Sender::new(Arc::new(identity));
-                    return Ok(Self { folder: folder.to_owned(), control_url, now });
+                    return Ok(Self { folder: folder.to_owned(), control_url, now, seen });
                 }
                 Err(error) if Instant::now() >= until => {
                     return Err(error.context(format!(
@@ -92,7 +97,7 @@ impl Certs {
 
     /// Looks at the files every two seconds until `stop`; a half-written set is left for the next look.
     pub(crate) async fn watch_files(self, stop: CancellationToken) {
-        let mut seen = stamps(&self.folder).await;
+        let mut seen = self.seen;
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_AGAIN)).await.is_some() {
             let stamps = stamps(&self.folder).await;
             if stamps == seen {
@@ -190,7 +195,7 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-async fn stamps(folder: &Path) -> [Option<(SystemTime, u64)>; 3] {
+async fn stamps(folder: &Path) -> Stamps {
     let mut stamps = [None; 3];
     for (stamp, name) in stamps.iter_mut().zip([CERT_FILE, KEY_FILE, CA_FILE]) {
         let metadata = tokio::fs::metadata(folder.join(name)).await.ok();

@@ -139,10 +139,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_path_that_passes_stays_inside_whoever_resolves_it(path in "/[a-z./%25\\\\0-9A-F]{0,40}") {
-            prop_assume!(check_path(path.as_bytes()).is_ok());
+        fn a_path_that_passes_stays_inside_whoever_resolves_it(path in "(/(a|\\.|%2e|%2E|%2f|%5c|%25|%252e|%|\\\\|b%20){0,3}){1,5}") {
+            if check_path(path.as_bytes()).is_err() {
+                return Ok(());
+            }
 
-            // Decode as often as anybody might, and resolve as a file system does.
+            // Resolve it as a file system does, as it stands and decoded.
             let once = String::from_utf8_lossy(&decode(path.as_bytes()).unwrap()).into_owned();
             for text in [path.as_str(), once.as_str()] {
                 let mut depth = 0_i32;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::gate;
+use crate::{desk, gate};
 
 #[derive(Debug, Parser)]
 #[command(name = "sidecar", version, about = "What runs in every VM of CloudBot")]
@@ -15,4 +15,6 @@ pub struct Config {
 pub enum Half {
     /// Identity, network and the agent loop; runs as a user of its own.
     Gate(gate::Args),
+    /// Screen, input, shell and files; runs as the desktop's user.
+    Desk(desk::Args),
 }

@@ -12,6 +12,7 @@ async fn main() -> ExitCode {
     let ended = match telemetry::shutdown::on_signals() {
         Ok(stop) => match config.half {
             Half::Gate(args) => sidecar::gate::run(args, stop).await,
+            Half::Desk(args) => sidecar::desk::run(args, stop).await,
         },
         Err(error) => Err(error),
     };

@@ -27,6 +27,8 @@ pub struct Browser {
 impl Browser {
     /// Starts Chromium with an empty profile; a page of `url` will be its first.
     pub async fn start(url: &Url) -> Self {
+        let web = repository().join("web/dist/index.html");
+        assert!(web.is_file(), "{} is missing: `make web` builds it", web.display());
         let profile = tempfile::Builder::new().prefix("cb-browser-").tempdir().expect("a temporary folder");
         let mut command = Command::new(node());
         command

@@ -112,8 +112,6 @@ impl Stack {
     }
 
     pub async fn with(options: Options) -> Self {
-        let web = repository().join("web/dist/index.html");
-        assert!(web.is_file(), "{} is missing: `make web` builds it", web.display());
         let folder = tempfile::Builder::new().prefix("cb-").tempdir().expect("a temporary folder");
         let model = ModelServer::start().await;
         let layout = Layout::new(folder.path(), &model.url(), options);

@@ -24,7 +24,6 @@ const SOON: Duration = Duration::from_secs(20);
 #[test]
 fn a_busy_port_is_named() {
     let (_folder, layout) = layout(Options::default());
-    let _control = running_control(&layout);
 
     for (port, variable) in [
         (layout.public, "CLOUDBOT_LISTEN"),
@@ -57,15 +56,18 @@ fn a_missing_sidecar_is_named() {
     says(&words, &["/nowhere/sidecar", "CLOUDBOT_SIDECAR"]);
 }
 
-#[test]
-fn a_missing_web_app_is_named_with_what_builds_it() {
+#[tokio::test]
+async fn a_missing_web_app_is_named_with_what_builds_it() {
     let env = vec![("CLOUDBOT_WEB", "/nowhere/dist".to_owned())];
     let (_folder, layout) = layout(Options { env, ..Options::default() });
     let _control = running_control(&layout);
+    let _edge = layout.start("edge");
+    let http = harness::http().build().expect("an HTTP client");
 
-    let words = ends_badly(&layout, layout.command("edge"));
+    let page = wait::until("the edge answers", SOON, async || http.get(layout.url()).send().await.ok()).await;
 
-    says(&words, &["/nowhere/dist", "make web"]);
+    assert_eq!(page.status(), StatusCode::SERVICE_UNAVAILABLE);
+    says(&page.text().await.expect("a page"), &["make web", "CLOUDBOT_WEB"]);
 }
 
 #[test]

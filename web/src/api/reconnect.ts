@@ -52,7 +52,8 @@ export class Reconnect {
     this.onStatus({ kind: "open" });
   }
 
-  lost(): void {
+  // `said` is what the other side gave as its reason, if it did.
+  lost(said = ""): void {
     if (this.stopped || this.cancel) return;
     const lasted = this.openedAt === undefined ? 0 : this.clock.now() - this.openedAt;
     this.openedAt = undefined;
@@ -60,7 +61,8 @@ export class Reconnect {
     const wait = delay(this.failures, this.clock.random());
     const retryAt = this.clock.now() + wait;
     this.cancel = this.clock.after(wait, () => this.start());
-    this.onStatus({ kind: "waiting", reason: "The connection was lost.", retryAt });
+    this.onStatus({ kind: "waiting", reason: said || "The connection was lost.", retryAt });
+    if (said) return;
     this.diagnose().then(
       (reason) => this.explainWaiting(reason, retryAt),
       (error: unknown) => this.explainWaiting(explain(error), retryAt),

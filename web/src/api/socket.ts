@@ -62,9 +62,9 @@ export class Socket {
       if (this.socket !== socket || typeof message.data !== "string") return;
       this.options.onFrame(JSON.parse(message.data));
     };
-    socket.onclose = () => {
+    socket.onclose = (event) => {
       clearTimeout(handshake);
-      if (this.socket === socket) this.reconnect.lost();
+      if (this.socket === socket) this.reconnect.lost(event.reason && sentence(event.reason));
     };
   }
 }
@@ -72,4 +72,9 @@ export class Socket {
 export function webSocketUrl(path: string): string {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   return `${scheme}//${location.host}${API}${path}`;
+}
+
+function sentence(text: string): string {
+  const capital = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }

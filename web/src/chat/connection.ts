@@ -21,7 +21,7 @@ export class ChatConnection {
   private recordTimer: ReturnType<typeof setTimeout> | undefined;
   private resendTimer: ReturnType<typeof setInterval> | undefined;
   private readonly listeners = new Set<() => void>();
-  private posting = false;
+  private posting: string | undefined;
 
   constructor(
     readonly sessionId: string,
@@ -166,7 +166,7 @@ export class ChatConnection {
   }
 
   private deliver(item: Outgoing): void {
-    if (item.refused || item.seq !== undefined) return;
+    if (item.refused || item.seq !== undefined || this.posting === item.clientId) return;
     if (this.socket?.send({ type: "send", client_id: item.clientId, text: item.text } satisfies ChatUp))
       return;
     void this.post(item);
@@ -174,10 +174,10 @@ export class ChatConnection {
 
   // One at a time, so that messages are stored in the order in which they were typed.
   private async post(item: Outgoing): Promise<void> {
-    if (this.posting) return;
-    this.posting = true;
+    if (this.posting !== undefined) return;
+    this.posting = item.clientId;
     const settled = await this.postOne(item);
-    this.posting = false;
+    this.posting = undefined;
     if (settled) this.flush();
   }
 

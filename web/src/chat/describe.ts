@@ -12,7 +12,8 @@ type Values = Record<string, unknown>;
 
 export function describe(name: string, input: Values): Description {
   const tool = name === "computer" && typeof input.action === "string" ? input.action : name;
-  const words = WORDS[tool];
+  // Names come from a model: `constructor` is none of ours.
+  const words = Object.hasOwn(WORDS, tool) ? WORDS[tool] : undefined;
   return { tool, ...(words ? words(input) : other(tool, input)) };
 }
 

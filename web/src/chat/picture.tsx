@@ -65,11 +65,10 @@ function Marked({ sessionId, picture, mark, alt }: Props) {
       {mark && (
         <span
           data-testid="tool-mark"
-          className="absolute"
+          className="absolute grid size-6 -translate-1/2 place-items-center rounded-full border-2 border-[#ff3d5e] bg-[#ff3d5e]/25 shadow-[0_0_0_1.5px_white]"
           style={{ left: `${((mark.x + 0.5) / width) * 100}%`, top: `${((mark.y + 0.5) / height) * 100}%` }}
         >
-          <span className="absolute -top-3 -left-3 size-6 rounded-full border-2 border-[#ff3d5e] bg-[#ff3d5e]/25 shadow-[0_0_0_1.5px_white]" />
-          <span className="absolute -top-[2px] -left-[2px] size-1 rounded-full bg-[#ff3d5e]" />
+          <span className="size-1 rounded-full bg-[#ff3d5e]" />
         </span>
       )}
     </span>

@@ -10,6 +10,8 @@ export interface ChatState {
   running: string[];
   session: SessionState;
   reason: string | undefined;
+  // The event up to which `session` is known: an older one, replayed, says nothing of the present.
+  stateSeq: number;
   // undefined: not told yet. null: no key, the chat is a console.
   model: string | null | undefined;
   outbox: Outgoing[];
@@ -44,7 +46,7 @@ export interface Outgoing {
 export type ChatInput =
   | { type: "down"; frame: ChatDown }
   | { type: "event"; event: Event }
-  | { type: "session"; session: Pick<Session, "state" | "reason"> }
+  | { type: "session"; session: Pick<Session, "state" | "reason" | "last_seq"> }
   | { type: "restored"; outbox: Outgoing[] }
   | { type: "typed"; clientId: string; text: string; at: Millis }
   | { type: "accepted"; clientId: string; seq: number }
@@ -61,6 +63,7 @@ export const EMPTY: ChatState = {
   running: [],
   session: "idle",
   reason: undefined,
+  stateSeq: 0,
   model: undefined,
   outbox: [],
   problem: undefined,
@@ -102,7 +105,12 @@ export function reduce(state: ChatState, input: ChatInput): ChatState {
     case "event":
       return onEvent(state, input.event);
     case "session":
-      return { ...state, session: input.session.state, reason: input.session.reason ?? undefined };
+      return {
+        ...state,
+        session: input.session.state,
+        reason: input.session.reason ?? undefined,
+        stateSeq: input.session.last_seq,
+      };
     case "restored":
       return { ...state, outbox: merge(input.outbox, state.outbox) };
     case "typed":
@@ -132,7 +140,16 @@ function onFrame(state: ChatState, frame: ChatDown): ChatState {
   switch (frame.type) {
     case "hello":
       // What streamed over the last connection may have been discarded since: the server sends it again if not.
-      return { ...state, session: frame.state, model: frame.model ?? null, drafts: [], running: [] };
+      return {
+        ...state,
+        session: frame.state,
+        reason: frame.state === state.session ? state.reason : undefined,
+        stateSeq: frame.last_seq,
+        model: frame.model ?? null,
+        drafts: [],
+        running: [],
+        problem: undefined,
+      };
     case "event":
       return onEvent(state, frame.event);
     case "delta":
@@ -160,6 +177,7 @@ function onEvent(state: ChatState, event: Event): ChatState {
     ...state,
     lastSeq: event.seq,
     events: [...state.events, event],
+    problem: undefined,
     outbox: state.outbox.filter((item) => item.seq !== event.seq),
   };
   switch (event.type) {
@@ -168,6 +186,7 @@ function onEvent(state: ChatState, event: Event): ChatState {
     case "tool_result":
       return { ...next, running: state.running.filter((id) => id !== event.tool_use_id) };
     case "state_changed": {
+      if (event.seq < state.stateSeq) return next;
       const changed = { ...next, session: event.state, reason: event.reason ?? undefined };
       return hasWork(event.state) ? changed : { ...changed, drafts: [], running: [] };
     }

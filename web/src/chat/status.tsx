@@ -23,7 +23,7 @@ export function SessionLine({ state, reason, desktop }: SessionLineProps) {
       {busy && <Spinner className="size-3 text-accent" />}
       <span className="min-w-0 [overflow-wrap:anywhere]">
         {text || "Ready for a message"}
-        {text && reason && state !== "cancelled" ? `: ${reason}` : ""}
+        {text && reason && state !== "failed" ? `: ${reason}` : ""}
       </span>
     </p>
   );
@@ -47,7 +47,7 @@ function words(state: SessionState, desktop: Desktop): string {
     case "waiting_control":
       return "Waiting until CloudBot can keep the record";
     case "failed":
-      return "Failed. Your next message tries again";
+      return "The last turn failed. Your next message tries again";
   }
 }
 

@@ -39,7 +39,7 @@ function entry(
       return [{ kind: "you", key, at: event.at, text: event.text }];
     case "assistant_message": {
       const parts = event.content.flatMap((block) => part(block, results, state));
-      const stopped = STOPPED[event.stop_reason];
+      const stopped = STOPPED.get(event.stop_reason);
       if (parts.length === 0 && !stopped) return [];
       return [{ kind: "agent", key, at: event.at, console: event.model === "console", parts, stopped }];
     }
@@ -52,11 +52,14 @@ function entry(
   }
 }
 
-const STOPPED: Record<string, string> = {
-  max_tokens: "The answer was cut: it reached the longest length the model may write.",
-  refusal: "The model declined to go on.",
-  model_context_window_exceeded: "The conversation is longer than the model can read. Begin a new session.",
-};
+const STOPPED = new Map([
+  ["max_tokens", "The answer was cut: it reached the longest length the model may write."],
+  ["refusal", "The model declined to go on."],
+  [
+    "model_context_window_exceeded",
+    "The conversation is longer than the model can read. Begin a new session.",
+  ],
+]);
 
 function stateEntry(key: string, at: Millis, state: SessionState, reason: string | undefined): Entry[] {
   if (state === "failed") {

@@ -86,7 +86,9 @@ function Preview({ desktop }: { desktop: Desktop }) {
     return () => clearInterval(timer);
   }, [ready]);
   return (
-    <div className="relative grid aspect-[16/10] place-items-center overflow-hidden border-b border-line bg-sunken text-faint">
+    <div
+      className={`relative grid aspect-[16/10] place-items-center overflow-hidden border-b border-line bg-sunken text-faint ${ready ? "" : "max-sm:aspect-[16/5]"}`}
+    >
       <MonitorIcon className="size-10 opacity-50 transition-transform group-hover:scale-105" />
       {ready && (
         <img

@@ -46,9 +46,9 @@ function Starting({ desktop }: { desktop: Desktop }) {
   return (
     <section
       aria-label="Starting"
-      className="appear w-full max-w-80 rounded-2xl border border-line bg-surface p-6 shadow-card"
+      className="appear w-full max-w-80 rounded-2xl border border-line bg-surface p-6 shadow-card max-md:p-4"
     >
-      <h2 className="mb-4 font-semibold">
+      <h2 className="mb-4 max-md:mb-3 font-semibold">
         {again ? "Moving to another machine" : "Getting your desktop ready"}
       </h2>
       <Progress desktop={desktop} wide />
@@ -57,7 +57,7 @@ function Starting({ desktop }: { desktop: Desktop }) {
           {desktop.reason}
         </Notice>
       )}
-      <p className="mt-5 text-sm text-faint">
+      <p className="mt-5 text-sm text-faint max-md:hidden">
         You can already write to the agent: it begins as soon as the desktop is ready.
       </p>
     </section>

@@ -17,7 +17,7 @@ export function Progress({ desktop, wide = false }: { desktop: Desktop; wide?: b
   const state = desktop.state === "interrupted" ? "requested" : desktop.state;
   const present = STEPS.findIndex((step) => step.state === state);
   return (
-    <ol role="list" aria-label="Progress" className={wide ? "space-y-3" : "flex gap-1.5"}>
+    <ol role="list" aria-label="Progress" className={wide ? "space-y-3 max-md:space-y-1.5" : "flex gap-1.5"}>
       {STEPS.map(({ state: step, word }, index) => {
         const done = index < present;
         const current = index === present;

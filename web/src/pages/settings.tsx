@@ -23,7 +23,7 @@ export function SettingsPage() {
         className="rounded-2xl border border-line bg-surface p-5 shadow-card sm:p-6"
       >
         <h2 id="model" className="flex items-center gap-2.5 text-lg font-semibold">
-          <KeyIcon className="size-5 text-accent" /> Model key
+          <KeyIcon className="size-5 text-accent" /> Model keys
         </h2>
         <p className="mt-1.5 text-muted">
           The agent thinks with Claude, by a key of yours. The key is sealed in CloudBot&rsquo;s database: it

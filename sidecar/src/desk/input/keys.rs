@@ -25,10 +25,10 @@ impl Names {
         let mut names = Names { symbols: HashMap::new(), lower: HashMap::new() };
         let named = (1..=0xffff).chain(0x1008_0000..0x1009_0000);
         for symbol in named.map(Keysym::from) {
-            // The vendors' names keep their prefix but for the infix: XF86XK_AudioPlay is typed XF86AudioPlay.
             let Some(name) = symbol.name() else { continue };
             let name = name.strip_prefix("XK_").unwrap_or(name);
             names.symbols.entry(name).or_insert(symbol.raw());
+            // A vendor's symbol is typed without the infix: XF86XK_AudioPlay is XF86AudioPlay.
             let lower = name.replacen("XF86XK_", "XF86", 1).to_lowercase();
             names.lower.entry(lower).or_insert(symbol.raw());
         }

@@ -3,21 +3,29 @@
 mod hand;
 mod keymap;
 mod keys;
+mod plan;
 mod spare;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use protocol::action::Point;
+use protocol::action::{Action, Point};
 use tokio::sync::oneshot;
 
-use self::hand::Stroke;
-use super::mailbox::{Sender, mailbox};
+use self::{hand::Stroke, keys::Names, plan::Step};
+use super::{
+    mailbox::{Sender, mailbox},
+    screen::scale::Scale,
+};
 use crate::link::Refusal;
+
+/// So many characters are typed before it is looked whether anyone still wants them.
+const TYPED_AT_ONCE: usize = 64;
 
 /// A handle to the thread that presses keys and buttons.
 #[derive(Clone)]
 pub struct Input {
     orders: Sender<Order>,
+    names: Arc<Names>,
 }
 
 enum Order {
@@ -59,7 +67,35 @@ impl Input {
             .spawn(move || hand::run(display.as_deref(), &inbox, ready))
             .map_err(|e| Refusal::failed(format!("start the input's thread: {e}")))?;
         started.await.unwrap_or_else(|_| Err(Refusal::unavailable("the input's thread ended as it started")))?;
-        Ok(Input { orders })
+        Ok(Input { orders, names: Arc::new(Names::new()) })
+    }
+
+    /// Does an action of the agent, coordinates being those of the picture of `scale`. What is out of range or
+    /// unknown is refused before anything is pressed. Dropping the future lifts what it holds.
+    pub async fn act(&self, action: &Action, scale: Scale) -> Result<(), Refusal> {
+        let plan = plan::plan(action, &self.names, scale)?;
+        let mut grip = Grip { orders: &self.orders, lift: plan.lift };
+        for step in plan.steps {
+            match step {
+                Step::Strokes(strokes) => self.orders.ask(|reply| Order::Strokes(strokes, reply)).await?,
+                Step::Type(symbols) => self.type_all(&symbols).await?,
+                Step::Wait(duration) => tokio::time::sleep(duration).await,
+            }
+        }
+        grip.lift.clear();
+        Ok(())
+    }
+
+    async fn type_all(&self, mut symbols: &[u32]) -> Result<(), Refusal> {
+        while !symbols.is_empty() {
+            let batch = symbols[..symbols.len().min(TYPED_AT_ONCE)].to_vec();
+            let typed = self.orders.ask(|reply| Order::Type(batch, reply)).await?;
+            symbols = &symbols[typed.count.min(symbols.len())..];
+            if let Some(pause) = typed.pause {
+                tokio::time::sleep(pause).await;
+            }
+        }
+        Ok(())
     }
 
     /// Presses or releases the key that gives `keysym`, as a VNC viewer asks for it: Shift and AltGr are set
@@ -83,5 +119,19 @@ impl Input {
     /// Where the pointer is on the screen.
     pub async fn position(&self) -> Result<Point, Refusal> {
         self.orders.ask(Order::Position).await
+    }
+}
+
+/// Lifts what an action holds, unless it came to its end.
+struct Grip<'a> {
+    orders: &'a Sender<Order>,
+    lift: Vec<Stroke>,
+}
+
+impl Drop for Grip<'_> {
+    fn drop(&mut self) {
+        if !self.lift.is_empty() {
+            self.orders.send(Order::GiveUp(std::mem::take(&mut self.lift)));
+        }
     }
 }

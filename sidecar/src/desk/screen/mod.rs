@@ -2,10 +2,13 @@
 
 mod capture;
 mod cursor;
+pub mod encode;
 mod frame;
 mod mirror;
 mod rects;
 mod resize;
+pub mod scale;
+pub mod settle;
 
 use std::sync::Arc;
 

@@ -1,0 +1,9 @@
+//! The edge as its neighbours meet it: a real one in this process, between real clients and real upstreams on sockets.
+
+mod desktops;
+mod model;
+mod public;
+mod support;
+mod vms;
+mod websockets;
+mod workarounds;

@@ -1,0 +1,124 @@
+//! Plays control: answers the edge's own questions from tables, and everything else with what it saw.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use protocol::{
+    DesktopId, VmId,
+    edge::{Credential, ModelKey, ModelKeyRequest, Resolve, Resolved},
+    error::{Code, Problem},
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{
+    ca::Ca,
+    upstream::{Body, Seen, Upstream, json, streamed},
+};
+
+pub(crate) struct Control {
+    pub(crate) upstream: Upstream,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    resolves: Mutex<HashMap<(String, DesktopId), Result<Resolved, Problem>>>,
+    keys: Mutex<HashMap<VmId, ModelKey>>,
+    resolved: AtomicUsize,
+    events: Mutex<Option<mpsc::Receiver<Bytes>>>,
+    events_closed: CancellationToken,
+}
+
+impl Control {
+    pub(crate) async fn start(ca: &Ca) -> Self {
+        let state = Arc::new(State::default());
+        let served = state.clone();
+        let handler = Arc::new(move |request| {
+            let state = served.clone();
+            Box::pin(async move { state.answer(request).await }) as _
+        });
+        let tls = ca.mutual_server(protocol::vm::CONTROL_SERVER_NAME);
+        Self { upstream: Upstream::start(Some(tls), handler).await, state }
+    }
+
+    pub(crate) fn url(&self) -> Url {
+        Url::parse(&format!("https://{}", self.upstream.address)).unwrap()
+    }
+
+    /// What it answers when asked where `desktop` is for a cookie or token of the text `credential`.
+    pub(crate) fn resolves(&self, credential: &str, desktop: &DesktopId, answer: Result<Resolved, Problem>) {
+        self.state.resolves.lock().unwrap().insert((credential.to_owned(), desktop.clone()), answer);
+    }
+
+    pub(crate) fn pays(&self, vm: &VmId, key: ModelKey) {
+        self.state.keys.lock().unwrap().insert(vm.clone(), key);
+    }
+
+    /// How often it was asked where a desktop is.
+    pub(crate) fn resolved(&self) -> usize {
+        self.state.resolved.load(Ordering::SeqCst)
+    }
+
+    /// The next event stream asked for carries what is sent here.
+    pub(crate) fn streams(&self) -> mpsc::Sender<Bytes> {
+        let (sender, receiver) = mpsc::channel(8);
+        *self.state.events.lock().unwrap() = Some(receiver);
+        sender
+    }
+}
+
+impl State {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        match request.uri().path() {
+            "/readyz" => json(200, &"ready"),
+            "/internal/v1/resolve" => self.resolve(read(request).await),
+            "/internal/v1/model-key" => self.model_key(&read(request).await),
+            path if path.ends_with("/events") || path.ends_with("/notices") => match self.events.lock().unwrap().take()
+            {
+                Some(events) => {
+                    let ended = self.events_closed.clone().drop_guard();
+                    let events = futures_util::stream::unfold((events, ended), async |(mut events, ended)| {
+                        Some((events.recv().await?, (events, ended)))
+                    });
+                    streamed("text/event-stream", events)
+                }
+                None => json(404, &Problem::new(Code::NotFound, "no stream was prepared")),
+            },
+            _ => Seen::of("control", request).await.answer(),
+        }
+    }
+
+    fn resolve(&self, asked: Resolve) -> Response<Body> {
+        self.resolved.fetch_add(1, Ordering::SeqCst);
+        let (Credential::Cookie(secret) | Credential::Bearer(secret)) = asked.credential;
+        let known = self.resolves.lock().unwrap().get(&(secret.clone(), asked.desktop_id)).cloned();
+        match known {
+            Some(Ok(resolved)) => json(200, &resolved),
+            Some(Err(problem)) => json(problem.status, &problem),
+            None if secret.starts_with("user") => json(404, &Problem::new(Code::NotFound, "You have no such desktop.")),
+            None => json(401, &Problem::new(Code::NotSignedIn, "Sign in again.")),
+        }
+    }
+
+    fn model_key(&self, asked: &ModelKeyRequest) -> Response<Body> {
+        match self.keys.lock().unwrap().get(&asked.vm_id) {
+            Some(key) => json(200, key),
+            None => json(409, &Problem::new(Code::NoProviderKey, "Store a key of Anthropic in the settings.")),
+        }
+    }
+}
+
+async fn read<T: serde::de::DeserializeOwned>(request: Request<Incoming>) -> T {
+    serde_json::from_slice(&request.into_body().collect().await.unwrap().to_bytes()).unwrap()
+}

@@ -1,0 +1,124 @@
+//! What the desk does for each call of the gate.
+
+use std::{sync::Arc, time::Duration};
+
+use protocol::{
+    action::{Action, ActionOutcome},
+    desktop::Size,
+};
+use tokio::sync::Mutex;
+
+use super::{
+    clipboard::Clipboard,
+    files::editor,
+    health,
+    input::Input,
+    open,
+    screen::{
+        Screen, encode,
+        scale::{self, Scale},
+        settle::{self, Watch},
+    },
+    shell::Shells,
+};
+use crate::link::{Answer, Call, Refusal, ScreenshotCall, frame::MAX_BYTES};
+
+/// All that the calls need.
+#[derive(Clone)]
+pub(super) struct Desk {
+    pub(super) screen: Screen,
+    pub(super) input: Input,
+    pub(super) clipboard: Clipboard,
+    shells: Arc<Shells>,
+    /// Actions are done one after another, or one would wait for what the other draws.
+    acting: Arc<Mutex<()>>,
+}
+
+impl Desk {
+    pub(super) fn new(screen: Screen, input: Input, clipboard: Clipboard, shells: Shells) -> Desk {
+        Desk { screen, input, clipboard, shells: Arc::new(shells), acting: Arc::default() }
+    }
+
+    /// Answers a call, with the bytes that follow the answer. Dropping the future gives the call up.
+    pub(super) async fn answer(&self, call: Call) -> (Answer, Option<Vec<u8>>) {
+        let answered = match call {
+            Call::Screenshot(call) => match self.screenshot(call).await {
+                Ok((answer, picture)) => return (answer, Some(picture)),
+                Err(refusal) => Err(refusal),
+            },
+            Call::Health => self.health().await,
+            Call::Act { action, picture } => self.act(action, picture).await.map(Answer::Acted),
+            Call::Bash { session, command, timeout_ms } => {
+                self.shells.run(session, command, Duration::from_millis(timeout_ms)).await.map(Answer::Shell)
+            }
+            Call::BashRestart { session } => {
+                self.shells.restart(session).await;
+                Ok(Answer::Done)
+            }
+            Call::Editor { input } => blocking(move || editor::edit(input)).await.map(|text| Answer::Text { text }),
+            Call::Open { target } => blocking(move || open::open(&target)).await.map(|()| Answer::Done),
+            Call::ReleaseAll => {
+                self.shells.end_all().await;
+                self.input.release_all().await.map(|()| Answer::Done)
+            }
+            Call::Vnc { .. } => Err(Refusal::failed("a viewer has no single answer")),
+        };
+        (answered.unwrap_or_else(Answer::Refused), None)
+    }
+
+    /// Ends every command and lifts every key.
+    pub(super) async fn shut_down(&self) {
+        self.shells.shut_down().await;
+        let _ = self.input.release_all().await;
+    }
+
+    async fn health(&self) -> Result<Answer, Refusal> {
+        let health = health::check(&self.screen, None).await?;
+        Ok(Answer::Health { painted: health.painted, screen: health.screen, detail: health.detail })
+    }
+
+    async fn act(&self, action: Action, picture: Option<Size>) -> Result<ActionOutcome, Refusal> {
+        let _alone = self.acting.lock().await;
+        let mut outcome = ActionOutcome { settled: true, waited_ms: 0, position: None, changed: None };
+        match action {
+            Action::Screenshot | Action::Zoom { .. } => {
+                return Err(Refusal::invalid("a picture is asked for by a screenshot call, not as an action"));
+            }
+            Action::CursorPosition => {
+                let scale = Scale::new(picture, self.screen.fresh().await?.size)?;
+                outcome.position = Some(scale.point_back(self.input.position().await?));
+                return Ok(outcome);
+            }
+            _ => {}
+        }
+        let watch = Watch::start(&self.screen).await?;
+        let scale = Scale::new(picture, watch.size())?;
+        self.input.act(&action, scale).await?;
+        if let Some(bounds) = settle::bounds(&action) {
+            let rest = watch.settle(bounds).await?;
+            outcome.settled = rest.settled;
+            outcome.waited_ms = rest.waited.as_millis() as u64;
+            outcome.changed = rest.changed.map(|changed| scale.rect_back(changed));
+        }
+        Ok(outcome)
+    }
+
+    async fn screenshot(&self, call: ScreenshotCall) -> Result<(Answer, Vec<u8>), Refusal> {
+        let frame = self.screen.fresh().await?;
+        let scale = Scale::new(call.picture, frame.size)?;
+        let region = call.region.map(|region| scale.rect(region)).transpose()?.unwrap_or(frame.bounds());
+        let own = Size { width: region.width, height: region.height };
+        let picture = call.fit.map_or(own, |fit| scale::fit(own, fit));
+        let screen = frame.size;
+        let bytes = blocking(move || encode::encode(&frame, region, picture, call.format)).await?;
+        if bytes.len() > MAX_BYTES as usize {
+            return Err(Refusal::failed("the picture is too large to hand over; ask for JPEG or a smaller one"));
+        }
+        Ok((Answer::Screenshot { picture, screen }, bytes))
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.unwrap_or_else(|e| Err(Refusal::failed(format!("the work broke off: {e}"))))
+}

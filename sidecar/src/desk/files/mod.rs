@@ -1,0 +1,3 @@
+//! Files of the desktop's user.
+
+pub mod editor;

@@ -1,0 +1,143 @@
+//! Opens a web address or a file with the application that the desktop has for it.
+
+use std::{
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use url::Url;
+
+use crate::link::Refusal;
+
+const MAX_TARGET: usize = 8 << 10;
+/// Browsers, where the desktop has no opener of its own.
+const BROWSERS: &[&str] = &["x-www-browser", "firefox", "firefox-esr", "chromium", "google-chrome"];
+const FOLDERS: &[&str] = &["pcmanfm", "thunar", "nautilus"];
+const OPENERS: &[&str] = &["xdg-open", "gio"];
+
+/// Starts the application; it lives on by itself.
+pub fn open(target: &str) -> Result<(), Refusal> {
+    let target = Target::parse(target)?;
+    let (program, arguments) = application(&target, |name| find(name).is_some())?;
+    let mut command = Command::new("setsid");
+    // setsid forks, so that the application is nobody's child here and in no shell's session.
+    command.arg("--fork").arg(&program).args(arguments);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"CLOUDBOT_")) {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    let ended = command.status().map_err(|e| Refusal::failed(format!("start {program}: {e}")))?;
+    if ended.success() { Ok(()) } else { Err(Refusal::failed(format!("start {program}: setsid answered {ended}"))) }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Target {
+    Web(Url),
+    File(PathBuf),
+    Folder(PathBuf),
+}
+
+impl Target {
+    fn parse(target: &str) -> Result<Target, Refusal> {
+        let target = target.trim();
+        if target.is_empty() || target.len() > MAX_TARGET || target.contains(char::is_control) {
+            return Err(Refusal::invalid("what is to be opened is empty, too long or holds control characters"));
+        }
+        if target.starts_with('/') {
+            return Target::on_disk(Path::new(target));
+        }
+        match Url::parse(target) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Target::Web(url)),
+            Ok(url) if url.scheme() == "file" => match url.to_file_path() {
+                Ok(path) => Target::on_disk(&path),
+                Err(()) => Err(Refusal::invalid(format!("{target:?} names no file of this machine"))),
+            },
+            // "localhost:8080" and "example.com:80" read like a scheme; what follows the colon is a port.
+            Ok(url) if url.path().split('/').next().is_none_or(|port| port.parse::<u16>().is_err()) => {
+                let message = format!("only http, https and file are opened, not {:?}", url.scheme());
+                Err(Refusal::invalid(message))
+            }
+            _ => match Url::parse(&format!("https://{target}")) {
+                Ok(url) if target.contains('.') && !target.contains(' ') => Ok(Target::Web(url)),
+                _ => Err(Refusal::invalid(format!("{target:?} is neither a web address nor an absolute path"))),
+            },
+        }
+    }
+
+    fn on_disk(path: &Path) -> Result<Target, Refusal> {
+        let kind = path.metadata().map_err(|e| Refusal::invalid(format!("open {}: {e}", path.display())))?;
+        Ok(if kind.is_dir() { Target::Folder(path.into()) } else { Target::File(path.into()) })
+    }
+}
+
+/// Which program opens it, and with what arguments; `has` says which programs there are.
+fn application(target: &Target, has: impl Fn(&str) -> bool) -> Result<(String, Vec<String>), Refusal> {
+    let (what, own) = match target {
+        Target::Web(url) => (url.to_string(), BROWSERS),
+        Target::Folder(path) => (path.display().to_string(), FOLDERS),
+        Target::File(path) => (path.display().to_string(), [].as_slice()),
+    };
+    let opener = own.iter().chain(OPENERS).find(|name| has(name)).ok_or_else(|| {
+        let wanted: Vec<&str> = own.iter().chain(OPENERS).copied().collect();
+        Refusal::unavailable(format!("no program to open {what} with: the desktop has none of {}", wanted.join(", ")))
+    })?;
+    let arguments = if *opener == "gio" { vec!["open".into(), what] } else { vec![what] };
+    Ok((opener.to_string(), arguments))
+}
+
+fn find(name: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn web(text: &str) -> String {
+        match Target::parse(text) {
+            Ok(Target::Web(url)) => url.into(),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn web_addresses_are_opened_with_or_without_their_scheme() {
+        assert_eq!(web("https://example.com/a?b=c d"), "https://example.com/a?b=c%20d");
+        assert_eq!(web(" http://127.0.0.1:8080 "), "http://127.0.0.1:8080/");
+        assert_eq!(web("example.com/path"), "https://example.com/path");
+    }
+
+    #[test]
+    fn other_schemes_options_and_nonsense_are_refused() {
+        for text in
+            ["javascript:alert(1)", "data:text/html,x", "ssh://host", "--help", "", "two words", "a\nb", "smb://h/x"]
+        {
+            assert!(Target::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a file.txt");
+        std::fs::write(&path, "x").unwrap();
+
+        let url = Url::from_file_path(&path).unwrap();
+        assert_eq!(Target::parse(url.as_str()), Ok(Target::File(path.clone())));
+        assert_eq!(Target::parse(path.to_str().unwrap()), Ok(Target::File(path)));
+        assert_eq!(Target::parse(folder.path().to_str().unwrap()), Ok(Target::Folder(folder.path().into())));
+        assert!(Target::parse("/no/such/file").is_err());
+    }
+
+    #[test]
+    fn the_first_program_there_is_opens_it_and_none_is_told() {
+        let url = Target::Web(Url::parse("https://example.com").unwrap());
+
+        let found = application(&url, |name| name == "chromium" || name == "xdg-open").unwrap();
+        let none = application(&url, |_| false).unwrap_err();
+
+        assert_eq!(found, ("chromium".into(), vec!["https://example.com/".into()]));
+        assert!(none.message.contains("xdg-open"));
+    }
+}

@@ -1,0 +1,80 @@
+//! A zlib stream that lives as long as its viewer, and ends each rectangle at a byte.
+
+use flate2::{Compress, Compression, FlushCompress, Status};
+
+pub(super) struct Stream {
+    zlib: Compress,
+    level: u32,
+}
+
+impl Stream {
+    pub(super) fn new(level: u32) -> Self {
+        Self { zlib: Compress::new(Compression::new(level), true), level }
+    }
+
+    pub(super) fn level(&self) -> u32 {
+        self.level
+    }
+
+    /// Appends `data`, compressed and flushed: the viewer can read all of it from what was written so far.
+    pub(super) fn compress(&mut self, mut data: &[u8], out: &mut Vec<u8>) {
+        loop {
+            if out.capacity() - out.len() < 64 {
+                out.reserve(data.len() / 2 + 1024);
+            }
+            let before = self.zlib.total_in();
+            let status = self.zlib.compress_vec(data, out, FlushCompress::Sync);
+            data = &data[(self.zlib.total_in() - before) as usize..];
+            // Room left means that the flush is complete.
+            let done = data.is_empty() && out.len() < out.capacity();
+            if done || !matches!(status, Ok(Status::Ok)) {
+                return;
+            }
+        }
+    }
+}
+
+/// The level of zlib for a viewer's wish of 0 to 9. Above 6 it costs much time for few bytes.
+pub(super) fn level(wish: Option<u8>) -> u32 {
+    u32::from(wish.unwrap_or(2)).clamp(1, 6)
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::{Decompress, FlushDecompress};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn each_piece_can_be_read_before_the_next_is_written(
+            pieces in prop::collection::vec(prop::collection::vec(0_u8..5, 1..20_000), 1..6), level in 1_u32..7,
+        ) {
+            let (mut stream, mut reader) = (Stream::new(level), Decompress::new(true));
+            for piece in pieces {
+                let (mut wire, mut read) = (Vec::new(), Vec::with_capacity(piece.len() + 1));
+                stream.compress(&piece, &mut wire);
+                reader.decompress_vec(&wire, &mut read, FlushDecompress::Sync).unwrap();
+                prop_assert_eq!(read, piece);
+            }
+        }
+    }
+
+    #[test]
+    fn noise_that_does_not_shrink_comes_through_whole() {
+        let mut seed = 1_u32;
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 24) as u8
+        })
+        .take(500_000)
+        .collect();
+        let (mut wire, mut read) = (Vec::new(), Vec::with_capacity(noise.len() + 1));
+
+        Stream::new(1).compress(&noise, &mut wire);
+        Decompress::new(true).decompress_vec(&wire, &mut read, FlushDecompress::Sync).unwrap();
+
+        assert!(read == noise);
+    }
+}

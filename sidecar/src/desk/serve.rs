@@ -1,0 +1,119 @@
+//! The Unix socket on which the gate asks, one connection a call.
+
+use std::{
+    io,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
+use tokio::{
+    io::AsyncReadExt,
+    net::{UnixListener, UnixStream, unix::UCred},
+    sync::Semaphore,
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::calls::Desk;
+use crate::link::{Answer, Call, Refusal, frame};
+
+/// Viewers hold a connection for hours, calls for seconds.
+const MAX_CONNECTIONS: usize = 64;
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// After a failed accept (too many open files) the next try waits.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Listens at `path`; a socket that a killed desk left there is removed, anything else is not.
+pub(super) fn listen(path: &Path) -> anyhow::Result<UnixListener> {
+    match path.symlink_metadata() {
+        Ok(found) if found.file_type().is_socket() => {
+            std::fs::remove_file(path).with_context(|| format!("remove the stale socket {}", path.display()))?;
+        }
+        Ok(_) => anyhow::bail!("{} exists and is no socket; move it away or name another --socket", path.display()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("look at {}", path.display())),
+    }
+    let listener = UnixListener::bind(path).with_context(|| format!("listen on {}", path.display()))?;
+    // The gate is another user; who it is, each connection is asked.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))
+        .with_context(|| format!("open {} to the gate", path.display()))?;
+    Ok(listener)
+}
+
+/// Serves connections until `stop`.
+pub(super) async fn serve(listener: UnixListener, desk: Desk, gate_uid: Option<u32>, stop: CancellationToken) {
+    let tasks = TaskTracker::new();
+    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        match stream.peer_cred() {
+            Ok(peer) if is_gate(&peer, gate_uid) => {}
+            peer => {
+                let uid = peer.map(|peer| peer.uid()).ok();
+                tracing::warn!(uid, "refused a connection: it is not the gate's");
+                continue;
+            }
+        }
+        let (desk, stop, free) = (desk.clone(), stop.clone(), free.clone());
+        tasks.spawn(async move {
+            let permit = free.try_acquire().ok();
+            let ended = tokio::select! {
+                ended = connection(stream, desk, permit.is_some()) => ended,
+                () = stop.cancelled() => Ok(()),
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a call broke off");
+            }
+        });
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// The kernel names the other end's process; 0 is one that this PID namespace cannot see, so outside the fence.
+fn is_gate(peer: &UCred, gate_uid: Option<u32>) -> bool {
+    Some(peer.uid()) == gate_uid || peer.pid().is_none_or(|pid| pid == 0)
+}
+
+async fn connection(mut stream: UnixStream, desk: Desk, free: bool) -> io::Result<()> {
+    if !free {
+        let refusal = Refusal::unavailable(format!("the desk already serves {MAX_CONNECTIONS} calls; end one"));
+        return timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Refused(refusal))).await?;
+    }
+    let call = match timeout(CALL_TIMEOUT, frame::read_json::<_, Call>(&mut stream)).await? {
+        Ok(call) => call,
+        Err(error) => {
+            let refusal = Refusal::invalid(format!("the call cannot be read: {error}"));
+            return timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Refused(refusal))).await?;
+        }
+    };
+    let (mut reader, mut writer) = stream.split();
+    let (answer, bytes) = tokio::select! {
+        answered = desk.answer(call) => answered,
+        // The gate writes nothing more, so whatever comes now is the end of the connection.
+        _ = reader.read_u8() => return Ok(()),
+    };
+    let written = async {
+        frame::write_json(&mut writer, &answer).await?;
+        match bytes {
+            Some(bytes) => frame::write_bytes(&mut writer, &bytes).await,
+            None => Ok(()),
+        }
+    };
+    timeout(ANSWER_TIMEOUT, written).await?
+}

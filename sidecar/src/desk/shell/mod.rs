@@ -1,0 +1,93 @@
+//! The shells of the desk: one persistent bash for each session.
+
+mod bash;
+mod leftovers;
+mod output;
+
+use std::{path::PathBuf, time::Duration};
+
+use protocol::{SessionId, action::ShellOutput};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use self::{bash::Order, leftovers::Leftovers};
+use crate::link::Refusal;
+
+/// The longest a command may run.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(600);
+/// Sessions come one after another on a desktop; older shells are ended.
+const MAX_SHELLS: usize = 8;
+
+/// All shells, by session; calls without one share a shell.
+pub struct Shells {
+    open: Mutex<Vec<(Option<SessionId>, mpsc::Sender<Order>)>>,
+    tasks: TaskTracker,
+    leftovers: Leftovers,
+}
+
+impl Shells {
+    /// `note` is the file in which a killed desk leaves word of what it ran; all that is ended first.
+    pub fn new(note: PathBuf) -> Shells {
+        Shells { open: Mutex::default(), tasks: TaskTracker::new(), leftovers: Leftovers::clear(note) }
+    }
+
+    /// Runs a command in the shell of `session`. Dropping the future kills the command and ends that shell.
+    pub async fn run(
+        &self,
+        session: Option<SessionId>,
+        command: String,
+        timeout: Duration,
+    ) -> Result<ShellOutput, Refusal> {
+        bash::check(&command)?;
+        if timeout.is_zero() || timeout > MAX_TIMEOUT {
+            let message = format!("a time limit of {timeout:?} was asked for; 1 ms to {MAX_TIMEOUT:?} is possible");
+            return Err(Refusal::invalid(message));
+        }
+        let (reply, answer) = oneshot::channel();
+        let shell = self.shell(session).await;
+        let gone = || Refusal::failed("the shell was ended while the command waited or ran; run it again");
+        shell.send(Order::Run { command, timeout, reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Ends the shell of `session` and all it started; the next command gets a fresh one.
+    pub async fn restart(&self, session: Option<SessionId>) {
+        let found = self.open.lock().await.iter().find(|(of, _)| *of == session).map(|(_, shell)| shell.clone());
+        let Some(shell) = found else { return };
+        let (reply, done) = oneshot::channel();
+        if shell.send(Order::Restart(reply)).await.is_ok() {
+            let _ = done.await;
+        }
+    }
+
+    /// Ends every shell and all they started, a running command included.
+    pub async fn end_all(&self) {
+        self.leftovers.end_all();
+        self.open.lock().await.clear();
+    }
+
+    /// Ends everything and waits for it.
+    pub async fn shut_down(&self) {
+        self.end_all().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn shell(&self, session: Option<SessionId>) -> mpsc::Sender<Order> {
+        let mut open = self.open.lock().await;
+        if let Some(at) = open.iter().position(|(of, _)| *of == session) {
+            // The one used last stands last.
+            let entry = open.remove(at);
+            let shell = entry.1.clone();
+            open.push(entry);
+            return shell;
+        }
+        if open.len() == MAX_SHELLS {
+            open.remove(0);
+        }
+        let (sender, orders) = mpsc::channel(16);
+        self.tasks.spawn(bash::serve(orders, self.leftovers.clone()));
+        open.push((session, sender.clone()));
+        sender
+    }
+}

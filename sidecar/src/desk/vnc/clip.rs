@@ -1,0 +1,89 @@
+//! The clipboard between the desktop and one viewer.
+
+use std::{future, sync::Arc};
+
+use bytes::BytesMut;
+use tokio::sync::watch;
+
+use crate::desk::{
+    clipboard::Clipboard,
+    rfb::{
+        Wishes,
+        clipboard::{self, ClientClipboard},
+    },
+};
+
+pub(super) struct Clip {
+    /// `None` for a viewer that only looks: it neither gives nor gets.
+    shared: Option<Shared>,
+}
+
+struct Shared {
+    clipboard: Clipboard,
+    texts: watch::Receiver<Arc<str>>,
+    /// The text that the viewer has or was told of.
+    known: Option<Arc<str>>,
+    told_capabilities: bool,
+}
+
+impl Clip {
+    pub(super) fn new(clipboard: Option<Clipboard>) -> Self {
+        let shared = clipboard.map(|clipboard| {
+            let mut texts = clipboard.watch();
+            texts.mark_changed();
+            Shared { clipboard, texts, known: None, told_capabilities: false }
+        });
+        Self { shared }
+    }
+
+    /// Waits until there is another text on the desktop's clipboard.
+    pub(super) async fn changed(&mut self) {
+        if let Some(shared) = &mut self.shared
+            && shared.texts.changed().await.is_ok()
+        {
+            return;
+        }
+        future::pending().await
+    }
+
+    /// Tells the viewer of a text that it does not have.
+    pub(super) fn tell(&mut self, wishes: &Wishes, out: &mut BytesMut) {
+        let Some(shared) = &mut self.shared else { return };
+        let text = shared.texts.borrow_and_update().clone();
+        if shared.known.as_ref() == Some(&text) || (shared.known.is_none() && text.is_empty()) {
+            return;
+        }
+        if wishes.extended_clipboard {
+            clipboard::write_notify(!text.is_empty(), out);
+        } else {
+            clipboard::write_plain(&text, out);
+        }
+        shared.known = Some(text);
+    }
+
+    /// The viewer said what it understands.
+    pub(super) fn wishes(&mut self, wishes: &Wishes, out: &mut BytesMut) {
+        let Some(shared) = &mut self.shared else { return };
+        if wishes.extended_clipboard && !std::mem::replace(&mut shared.told_capabilities, true) {
+            clipboard::write_capabilities(out);
+        }
+    }
+
+    /// The viewer said something about its clipboard.
+    pub(super) async fn hear(&mut self, said: ClientClipboard, out: &mut BytesMut) {
+        let Some(shared) = &mut self.shared else { return };
+        match said {
+            ClientClipboard::Text(text) => {
+                if let Err(refusal) = shared.clipboard.set(&text).await {
+                    tracing::debug!(kind = ?refusal.kind, "a viewer's clipboard was refused");
+                } else {
+                    shared.known = Some(text.into());
+                }
+            }
+            ClientClipboard::HasText => clipboard::write_request(out),
+            ClientClipboard::WantsText => clipboard::write_provide(&shared.clipboard.text(), out),
+            ClientClipboard::Asks => clipboard::write_notify(!shared.clipboard.text().is_empty(), out),
+            ClientClipboard::Nothing => {}
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import { expect, test } from "vitest";
+import type { Event, SessionState } from "../api/types";
+import { timeline } from "./timeline";
+
+const message = (seq: number, content: unknown[], stop_reason = "tool_use", model = "claude"): Event => ({
+  seq,
+  at: seq,
+  type: "assistant_message",
+  message_id: `msg-${seq}`,
+  content,
+  stop_reason,
+  model,
+});
+const result = (seq: number, tool_use_id: string, is_error: boolean): Event => ({
+  seq,
+  at: seq,
+  type: "tool_result",
+  tool_use_id,
+  is_error,
+  content: [{ type: "text", text: "as it is" }],
+});
+const use = (id: string) => ({ type: "tool_use", id, name: "left_click", input: { coordinate: [1, 2] } });
+const read = (events: Event[], session: SessionState = "running", running: string[] = []) =>
+  timeline({ events, running, session });
+const statuses = (entries: ReturnType<typeof timeline>) =>
+  entries
+    .flatMap((e) => (e.kind === "agent" ? e.parts : []))
+    .flatMap((p) => (p.kind === "tool" ? [p.use.status] : []));
+
+test("each tool use stands with its result", () => {
+  const entries = read([message(1, [use("a"), use("b")]), result(2, "a", false), result(3, "b", true)]);
+
+  expect(entries).toHaveLength(1);
+  expect(statuses(entries)).toEqual(["done", "error"]);
+});
+
+test("a use without a result runs, waits, or was never finished", () => {
+  const events = [message(1, [use("a"), use("b")])];
+
+  expect(statuses(read(events, "running", ["a"]))).toEqual(["running", "waiting"]);
+  expect(statuses(read(events, "cancelled"))).toEqual(["unknown", "unknown"]);
+});
+
+test("blocks of kinds that nobody knows are left out, not tripped over", () => {
+  const entries = read([
+    message(1, [null, 7, { type: "hologram" }, { type: "text", text: "hi" }, { type: "tool_use" }]),
+  ]);
+
+  expect(entries[0]).toMatchObject({ kind: "agent", parts: [{ kind: "text", text: "hi" }] });
+});
+
+test("the end of a turn is told when it is not an ordinary one", () => {
+  const failed: Event = { seq: 2, at: 2, type: "state_changed", state: "failed", reason: "no credit" };
+  const idle: Event = { seq: 3, at: 3, type: "state_changed", state: "idle" };
+
+  const entries = read([message(1, [{ type: "text", text: "long" }], "max_tokens"), failed, idle], "idle");
+
+  expect(entries).toMatchObject([
+    { kind: "agent", stopped: expect.stringContaining("longest") },
+    { kind: "notice", tone: "bad", text: "no credit" },
+  ]);
+});
+
+test("what the console answers is not taken for a model's words", () => {
+  expect(read([message(1, [{ type: "text", text: "hi" }], "end_turn", "console")])[0]).toMatchObject({
+    console: true,
+  });
+});
