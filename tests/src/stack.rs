@@ -46,6 +46,8 @@ impl Layout {
     pub fn new(folder: &Path, model_url: &str, options: Options) -> Self {
         let [public, vm, metrics, control] = free_ports();
         let (data, logs) = (folder.join("data"), folder.join("logs"));
+        // Control looks for it beside the sidecar.
+        binary("desktop-supervisor");
         std::fs::create_dir_all(&logs).expect("create the folder of the logs");
         let mut env: Vec<(String, String)> = [
             ("CLOUDBOT_DATA", data.display().to_string()),

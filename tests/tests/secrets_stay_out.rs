@@ -1,6 +1,6 @@
 //! What an agent with a shell can reach: its desktop, and nothing that would let it be somebody else.
 
-use std::{fs, path::Path};
+use std::{fs, path::PathBuf};
 
 use harness::{
     Api, Options, Stack, Turn,
@@ -66,7 +66,7 @@ async fn the_provider_key_is_written_nowhere_in_plain_text() {
 }
 
 async fn the_shell_is_fenced(stack: &Stack, ada: &Api, desktop: &DesktopId) {
-    let id = ada.shell(desktop, "id -u; grep -E '^Cap(Prm|Eff|Bnd|Amb)' /proc/self/status").await.output;
+    let id = ada.shell(desktop, "id -u; grep -E '^Cap(Prm|Eff|Amb)' /proc/self/status").await.output;
     let mut lines = id.lines();
     assert_ne!(lines.next(), Some("0"), "not root inside");
     for line in lines {
@@ -97,8 +97,8 @@ async fn the_gate_is_out_of_reach(stack: &Stack, ada: &Api, desktop: &DesktopId)
     let killed = ada.shell(desktop, &format!("kill -0 {} 2>&1 && echo it can be signalled", gate.pid)).await.output;
     assert!(!killed.contains("it can be signalled"), "{killed}");
 
-    // What the gate keeps, by the very paths that it has on this machine.
-    for secret in vm_files(stack) {
+    // What is kept outside, by the very paths that it has on this machine.
+    for secret in secret_files(stack) {
         let read = ada.shell(desktop, &format!("cat '{}' && echo could be read", secret.display())).await;
         assert!(!read.output.contains("could be read"), "{}: {}", secret.display(), read.output);
     }
@@ -117,8 +117,10 @@ async fn the_gate_is_out_of_reach(stack: &Stack, ada: &Api, desktop: &DesktopId)
 async fn a_link_to_a_secret_opens_nothing(stack: &Stack, ada: &Api, desktop: &DesktopId) {
     ada.set_key(KEY).await;
     let session = ada.create_session(desktop).await.id;
-    let targets: Vec<_> = vm_files(stack).into_iter().take(4).collect();
-    assert!(!targets.is_empty(), "the gate keeps no file at all?");
+    // The gate's own, by their names out here and by the names that they have where it lives.
+    let mut targets: Vec<PathBuf> =
+        secret_files(stack).into_iter().filter(|file| !file.starts_with(stack.layout.data.join("control"))).collect();
+    targets.extend(["/run/cloudbot/user-data.json", "/run/cloudbot/gate/key.pem"].map(PathBuf::from));
     let mut contents = Vec::new();
     for (index, target) in targets.iter().enumerate() {
         contents.push(fs::read_to_string(target).unwrap_or_default());
@@ -204,14 +206,15 @@ fn gate(stack: &Stack) -> Found {
         .expect("the gate runs")
 }
 
-/// The files that the gate was given and keeps: user-data, key, certificate.
-fn vm_files(stack: &Stack) -> Vec<std::path::PathBuf> {
-    let gate = gate(stack);
-    let after = |flag: &str| {
-        let at = gate.command.iter().position(|word| word == flag).unwrap_or_else(|| panic!("no {flag}: {gate:?}"));
-        Path::new(&gate.command[at + 1]).to_owned()
-    };
-    let mut files = find(&after("--state"), |_| true);
-    files.push(after("--user-data"));
+/// What the gate was given and keeps, and what control and edge keep: keys, certificates, tokens, the database.
+fn secret_files(stack: &Stack) -> Vec<PathBuf> {
+    let data = &stack.layout.data;
+    let files = find(data, |file| {
+        let below = file.strip_prefix(data).unwrap_or(file);
+        let within = |folder: &str| below.iter().any(|part| part == folder);
+        file.ends_with("user-data.json") || within("gate") || below.starts_with("control") || below.starts_with("edge")
+    });
+    assert!(files.iter().any(|file| file.ends_with("user-data.json")), "what the VM was born with: {files:?}");
+    assert!(files.iter().any(|file| file.to_string_lossy().contains("/gate/")), "what the gate keeps: {files:?}");
     files
 }

@@ -52,7 +52,7 @@ function memory(): Storage {
   const methods = {
     getItem: (key: string) => (Object.hasOwn(store, key) ? (store[key] ?? null) : null),
     setItem: (key: string, value: string) => void (store[key] = value),
-    removeItem: (key: string) => void delete store[key],
+    removeItem: (key: string) => void Reflect.deleteProperty(store, key),
   };
   const store: Record<string, string> = Object.create(methods);
   return store as unknown as Storage;

@@ -56,7 +56,11 @@ export function useCreateDesktop() {
         body: name ? { name } : {},
         headers: { "idempotency-key": key },
       }),
-    onSuccess: (desktop) => store(queries, desktop),
+    onSuccess: async (desktop) => {
+      // A list that was asked for before this desktop existed must not take it away again.
+      await queries.cancelQueries({ queryKey: LIST });
+      store(queries, desktop);
+    },
   });
 }
 
