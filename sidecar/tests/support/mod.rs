@@ -36,11 +36,16 @@ impl House {
 
     /// The same, with what control remembers and what the model will say set up before.
     pub async fn open_with(prepare: impl FnOnce(&Edge)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let desk = Desk::start(&folder.path().join("desk.sock"));
+        Self::open_at(folder, desk, prepare).await
+    }
+
+    /// Beside a desk of its own, whose socket is `desk.sock` in this folder.
+    pub async fn open_at(folder: tempfile::TempDir, desk: Desk, prepare: impl FnOnce(&Edge)) -> Self {
         let authority = Authority::new();
         let edge = Edge::start(&authority).await;
         prepare(&edge);
-        let folder = tempfile::tempdir().unwrap();
-        let desk = Desk::start(&folder.path().join("desk.sock"));
         let user_data = UserData {
             vm_id: authority.vm.clone(),
             edge_url: format!("https://127.0.0.1:{}", edge.port),
