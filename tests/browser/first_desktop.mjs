@@ -112,11 +112,6 @@ export async function reload({ page }, { words }) {
 export async function stop_and_start({ page, picture }) {
   const state = (wanted) => page.locator(`[data-testid="desktop-state"][data-state="${wanted}"]`);
   await page.getByRole('button', { name: 'Stop desktop' }).click();
-  const confirm = page.getByRole('alertdialog').getByRole('button', { name: 'Stop' });
-  await Promise.race([
-    state('stopped').first().waitFor({ state: 'attached', timeout: 90_000 }),
-    confirm.click({ timeout: 90_000 }).catch(() => {}),
-  ]);
   await state('stopped').first().waitFor({ state: 'attached', timeout: 90_000 });
   await picture('7-stopped');
   await page.getByRole('button', { name: 'Start desktop' }).first().click();

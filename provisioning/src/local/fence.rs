@@ -84,6 +84,12 @@ impl Fence {
         fence.flag(["--hostname", inside::HOSTNAME]);
         fence.flag(["--size", inside::SHM_BYTES, "--perms", "1777", "--tmpfs", "/dev/shm"]);
         fence.flag(["--perms", "0755", "--tmpfs", "/var", "--perms", "1777", "--dir", "/var/tmp"]);
+        // Folders that bubblewrap makes on its own for what is in them are closed to others.
+        for folder in
+            ["/var/cache", "/etc/chromium", "/etc/chromium.d", "/etc/gtk-3.0", "/etc/ssl", "/etc/X11", "/home"]
+        {
+            fence.flag(["--perms", "0755", "--dir", folder]);
+        }
         fence.flag(["--ro-bind-try", "/var/cache/fontconfig", "/var/cache/fontconfig"]);
         // X and the session's bus make their sockets here.
         fence.flag(["--size", "67108864", "--perms", "1777", "--tmpfs", "/run/user"]);
@@ -94,7 +100,6 @@ impl Fence {
         for name in files.etc_files {
             fence.mount("--ro-bind", &files.etc.join(name), &Path::new("/etc").join(name));
         }
-        fence.flag(["--perms", "0755", "--dir", "/home"]);
         fence.mount("--bind", files.home, inside::HOME);
         fence.mount("--bind", files.log, inside::LOG);
         fence.mount("--bind", files.desk, inside::DESK);

@@ -174,6 +174,11 @@ impl Tight {
         Some(())
     }
 
+    /// Goes over a rectangle without decoding it.
+    pub(crate) fn skip(&self, wire: &mut Wire<'_>, place: Place, format: Format) -> Option<()> {
+        self.parse(wire, place, format).map(drop)
+    }
+
     fn parse<'a>(&self, wire: &mut Wire<'a>, place: Place, format: Format) -> Option<(u8, u8, Vec<u32>, &'a [u8])> {
         let control = wire.u8()?;
         match control >> 4 {

@@ -1,4 +1,7 @@
 //! VNC as a viewer meets it: what is encoded is read back, and a real X server is watched and driven.
 
+mod client;
 mod decoder;
+mod desktop;
 mod encodings;
+mod live;

@@ -66,7 +66,7 @@ function stateEntry(key: string, at: Millis, state: SessionState, reason: string
     return [{ kind: "notice", key, at, tone: "bad", text: reason ?? "The agent could not go on." }];
   }
   if (state === "cancelled") {
-    return [{ kind: "notice", key, at, tone: "calm", text: reason ?? "Stopped by you." }];
+    return [{ kind: "notice", key, at, tone: "calm", text: reason ?? "Stopped." }];
   }
   return [];
 }

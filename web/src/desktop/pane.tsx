@@ -1,5 +1,5 @@
 // The desktop's half of the split view: its screen, or what stands between it and one.
-import { lazy, type ReactNode, type Ref, Suspense } from "react";
+import { lazy, type ReactNode, type Ref, Suspense, useEffect } from "react";
 import { explain } from "../api/problem";
 import type { Desktop } from "../api/types";
 import { Button } from "../ui/button";
@@ -11,7 +11,8 @@ import { useDesktopVerb } from "./queries";
 import type { ScreenHandle } from "./screen";
 import { isStarting } from "./state";
 
-const Screen = lazy(() => import("./screen"));
+const loadScreen = () => import("./screen");
+const Screen = lazy(loadScreen);
 
 interface Props {
   desktop: Desktop;
@@ -42,6 +43,10 @@ function Middle({ children }: { children: ReactNode }) {
 }
 
 function Starting({ desktop }: { desktop: Desktop }) {
+  // So that the picture does not wait for the viewer once the desktop is there.
+  useEffect(() => {
+    loadScreen().catch(() => undefined);
+  }, []);
   const again = desktop.state === "interrupted";
   return (
     <section

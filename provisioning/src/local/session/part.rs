@@ -132,20 +132,56 @@ impl Part {
     }
 }
 
-/// Waits until something can be read from `ready`; an end without a word is an error.
+/// Waits for a line on `ready`; an end without one is an error.
+///
+/// The whole line, since the X server writes it in two parts and dies when the second finds nobody.
 pub(super) fn wait_for_report(ready: OwnedFd, deadline: Instant) -> anyhow::Result<()> {
+    let mut ready = File::from(ready);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         match nix::poll::poll(&mut [PollFd::new(ready.as_fd(), PollFlags::POLLIN)], timeout) {
             Ok(0) if left.is_zero() => bail!("it was not ready in time"),
-            Ok(0) | Err(nix::Error::EINTR) => {}
-            Ok(_) => break,
+            Ok(0) | Err(nix::Error::EINTR) => continue,
+            Ok(_) => {}
             Err(e) => return Err(e).context("wait"),
         }
+        let mut part = [0; 256];
+        let read = ready.read(&mut part).context("read its report")?;
+        anyhow::ensure!(read > 0, "it ended before it was ready");
+        if part[..read].contains(&b'\n') {
+            return Ok(());
+        }
     }
-    let mut word = [0; 256];
-    let read = File::from(ready).read(&mut word).context("read its report")?;
-    anyhow::ensure!(read > 0, "it ended before it was ready");
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_report_is_awaited_to_the_end_of_its_line() {
+        let (ready, report) = child::pipe().unwrap();
+        let mut report = File::from(report);
+        report.write_all(b"0").unwrap();
+        let soon = Instant::now() + Duration::from_millis(20);
+        let half = wait_for_report(ready.try_clone().unwrap(), soon).unwrap_err().to_string();
+
+        report.write_all(b"\n").unwrap();
+
+        assert_eq!(half, "it was not ready in time");
+        wait_for_report(ready, Instant::now() + Duration::from_secs(5)).unwrap();
+    }
+
+    #[test]
+    fn an_end_without_a_report_is_told_at_once() {
+        let (ready, report) = child::pipe().unwrap();
+        drop(report);
+
+        let said = wait_for_report(ready, Instant::now() + Duration::from_secs(5)).unwrap_err().to_string();
+
+        assert_eq!(said, "it ended before it was ready");
+    }
 }
