@@ -48,7 +48,7 @@ fn screen() -> (Process, String) {
 
 fn on_screen(program: &str, display: &str, home: &Path) -> Command {
     let mut command = Command::new(program);
-    command.env("DISPLAY", display).env("HOME", home).stdout(Stdio::null()).stderr(Stdio::null());
+    command.env("DISPLAY", display).env("HOME", home).stdout(Stdio::null());
     command
 }
 
@@ -59,7 +59,8 @@ async fn the_agent_sees_clicks_and_types_into_a_terminal() {
     let home = folder.path().join("home");
     std::fs::create_dir(&home).unwrap();
     let (socket, typed) = (folder.path().join("desk.sock"), home.join("typed"));
-    // It paints the root as well: a desktop that is all black is not there yet.
+    let _openbox = Process(on_screen("openbox", &display, &home).spawn().expect("openbox is installed"));
+    // A screen that is all black is no desktop yet.
     let xterm = on_screen("xterm", &display, &home).args(["-geometry", "200x60+0+0", "-e", "sh"]).spawn().unwrap();
     let _xterm = Process(xterm);
     let mut desk = on_screen(env!("CARGO_BIN_EXE_sidecar"), &display, &home);

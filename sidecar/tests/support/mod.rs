@@ -1,6 +1,6 @@
 //! What the gate's tests stand on: a private CA, the edge's VM listener, a desk and the edge as a client.
 
-#![allow(dead_code, reason = "every test binary uses another part of it")]
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses another part of it")]
 
 pub mod authority;
 pub mod desk;
