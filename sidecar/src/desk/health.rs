@@ -12,15 +12,15 @@ use crate::link::Refusal;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
-    pub painted: bool,
-    pub screen: Size,
+pub(super) struct Health {
+    pub(super) painted: bool,
+    pub(super) screen: Size,
     /// For a person: what is missing.
-    pub detail: String,
+    pub(super) detail: String,
 }
 
 /// Painted is a screen of more than one colour that a window manager manages.
-pub async fn check(screen: &Screen, display: Option<&str>) -> Result<Health, Refusal> {
+pub(super) async fn check(screen: &Screen, display: Option<&str>) -> Result<Health, Refusal> {
     let frame = screen.fresh().await?;
     let display = display.map(str::to_owned);
     let managed = tokio::task::spawn_blocking(move || window_manager(display.as_deref()))

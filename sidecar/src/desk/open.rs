@@ -17,7 +17,7 @@ const FOLDERS: &[&str] = &["pcmanfm", "thunar", "nautilus"];
 const OPENERS: &[&str] = &["xdg-open", "gio"];
 
 /// Starts the application; it lives on by itself.
-pub fn open(target: &str) -> Result<(), Refusal> {
+pub(super) fn open(target: &str) -> Result<(), Refusal> {
     let target = Target::parse(target)?;
     let (program, arguments) = application(&target, |name| find(name).is_some())?;
     let mut command = Command::new("setsid");

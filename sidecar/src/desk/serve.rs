@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::calls::Desk;
+use super::{calls::Desk, vnc};
 use crate::link::{Answer, Call, Refusal, frame};
 
 /// Viewers hold a connection for hours, calls for seconds.
@@ -72,11 +72,7 @@ pub(super) async fn serve(listener: UnixListener, desk: Desk, gate_uid: Option<u
         let (desk, stop, free) = (desk.clone(), stop.clone(), free.clone());
         tasks.spawn(async move {
             let permit = free.try_acquire().ok();
-            let ended = tokio::select! {
-                ended = connection(stream, desk, permit.is_some()) => ended,
-                () = stop.cancelled() => Ok(()),
-            };
-            if let Err(error) = ended {
+            if let Err(error) = connection(stream, desk, permit.is_some(), stop).await {
                 tracing::debug!(%error, "a call broke off");
             }
         });
@@ -90,7 +86,7 @@ fn is_gate(peer: &UCred, gate_uid: Option<u32>) -> bool {
     Some(peer.uid()) == gate_uid || peer.pid().is_none_or(|pid| pid == 0)
 }
 
-async fn connection(mut stream: UnixStream, desk: Desk, free: bool) -> io::Result<()> {
+async fn connection(mut stream: UnixStream, desk: Desk, free: bool, stop: CancellationToken) -> io::Result<()> {
     if !free {
         let refusal = Refusal::unavailable(format!("the desk already serves {MAX_CONNECTIONS} calls; end one"));
         return timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Refused(refusal))).await?;
@@ -102,11 +98,16 @@ async fn connection(mut stream: UnixStream, desk: Desk, free: bool) -> io::Resul
             return timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Refused(refusal))).await?;
         }
     };
+    if let Call::Vnc { control } = call {
+        timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Done)).await??;
+        return view(stream, desk, control, stop).await;
+    }
     let (mut reader, mut writer) = stream.split();
     let (answer, bytes) = tokio::select! {
         answered = desk.answer(call) => answered,
         // The gate writes nothing more, so whatever comes now is the end of the connection.
         _ = reader.read_u8() => return Ok(()),
+        () = stop.cancelled() => return Ok(()),
     };
     let written = async {
         frame::write_json(&mut writer, &answer).await?;
@@ -116,4 +117,11 @@ async fn connection(mut stream: UnixStream, desk: Desk, free: bool) -> io::Resul
         }
     };
     timeout(ANSWER_TIMEOUT, written).await?
+}
+
+/// Serves a viewer to its end; it is never dropped on the way, so that it can lift what it holds.
+async fn view(stream: UnixStream, desk: Desk, control: bool, stop: CancellationToken) -> io::Result<()> {
+    let Desk { screen, input, clipboard, .. } = desk;
+    let viewer = vnc::Viewer { control, screen, input, clipboard, name: "CloudBot".into() };
+    vnc::serve(stream, viewer, stop).await.map_err(io::Error::other)
 }

@@ -48,7 +48,7 @@ enum Edit {
 }
 
 /// Does one command, given as the model gave it, and answers what the model reads.
-pub fn edit(input: serde_json::Value) -> Result<String, Refusal> {
+pub(crate) fn edit(input: serde_json::Value) -> Result<String, Refusal> {
     let edit: Edit = serde_json::from_value(input).map_err(|e| {
         Refusal::invalid(format!(
             "the editor knows view, create, str_replace and insert, each with its own fields: {e}"

@@ -1,3 +1,3 @@
 //! Files of the desktop's user.
 
-pub mod editor;
+pub(super) mod editor;

@@ -35,6 +35,9 @@ const MAX_DRAINED: usize = 4 << 20;
 /// The report of a command is one short line; more is what the shell itself complains about.
 const MAX_REPORT: usize = 64 << 10;
 
+/// Said to the model, which would otherwise wonder where its variables went.
+const ENDED: &str = "[the command ended the shell itself; the next one gets a fresh shell]\n";
+
 pub(super) enum Order {
     Run { command: String, timeout: Duration, reply: oneshot::Sender<Result<ShellOutput, Refusal>> },
     Restart(oneshot::Sender<()>),
@@ -101,6 +104,7 @@ pub(super) async fn serve(mut orders: mpsc::Receiver<Order>, leftovers: Leftover
                     End::ShellEnded => {
                         let status = open.end(&leftovers).await;
                         answer.exit_code = status.and_then(|status| status.code());
+                        answer.output.push_str(ENDED);
                     }
                 }
                 let _ = reply.send(Ok(answer));

@@ -14,12 +14,12 @@ use self::{bash::Order, leftovers::Leftovers};
 use crate::link::Refusal;
 
 /// The longest a command may run.
-pub const MAX_TIMEOUT: Duration = Duration::from_secs(600);
+pub(super) const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 /// Sessions come one after another on a desktop; older shells are ended.
 const MAX_SHELLS: usize = 8;
 
 /// All shells, by session; calls without one share a shell.
-pub struct Shells {
+pub(super) struct Shells {
     open: Mutex<Vec<(Option<SessionId>, mpsc::Sender<Order>)>>,
     tasks: TaskTracker,
     leftovers: Leftovers,
@@ -27,12 +27,12 @@ pub struct Shells {
 
 impl Shells {
     /// `note` is the file in which a killed desk leaves word of what it ran; all that is ended first.
-    pub fn new(note: PathBuf) -> Shells {
+    pub(super) fn new(note: PathBuf) -> Shells {
         Shells { open: Mutex::default(), tasks: TaskTracker::new(), leftovers: Leftovers::clear(note) }
     }
 
     /// Runs a command in the shell of `session`. Dropping the future kills the command and ends that shell.
-    pub async fn run(
+    pub(super) async fn run(
         &self,
         session: Option<SessionId>,
         command: String,
@@ -51,7 +51,7 @@ impl Shells {
     }
 
     /// Ends the shell of `session` and all it started; the next command gets a fresh one.
-    pub async fn restart(&self, session: Option<SessionId>) {
+    pub(super) async fn restart(&self, session: Option<SessionId>) {
         let found = self.open.lock().await.iter().find(|(of, _)| *of == session).map(|(_, shell)| shell.clone());
         let Some(shell) = found else { return };
         let (reply, done) = oneshot::channel();
@@ -61,13 +61,13 @@ impl Shells {
     }
 
     /// Ends every shell and all they started, a running command included.
-    pub async fn end_all(&self) {
+    pub(super) async fn end_all(&self) {
         self.leftovers.end_all();
         self.open.lock().await.clear();
     }
 
     /// Ends everything and waits for it.
-    pub async fn shut_down(&self) {
+    pub(super) async fn shut_down(&self) {
         self.end_all().await;
         self.tasks.close();
         self.tasks.wait().await;

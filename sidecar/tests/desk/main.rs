@@ -1,0 +1,9 @@
+//! The desk as the gate meets it: a real X server, real programs, the real binary behind its socket.
+
+mod acting;
+mod clipboard;
+mod display;
+mod process;
+mod screen;
+mod shell;
+mod typing;
