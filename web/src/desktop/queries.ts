@@ -82,7 +82,8 @@ export function useDesktopVerb(id: string) {
 
 function store(queries: QueryClient, desktop: Desktop): void {
   if (typeof desktop?.id !== "string") return;
-  queries.setQueryData<Desktop[]>(LIST, (known) => withDesktop(known ?? [], desktop));
+  // One desktop is not the list: while that is not known, it comes by itself.
+  queries.setQueryData<Desktop[]>(LIST, (known) => known && withDesktop(known, desktop));
 }
 
 export function withDesktop(known: Desktop[], desktop: Desktop): Desktop[] {
