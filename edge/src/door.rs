@@ -7,6 +7,7 @@ use http::{Method, header};
 use pingora::{http::ResponseHeader, proxy::Session, upstreams::peer::HttpPeer};
 use protocol::{
     DesktopId, VmId,
+    edge::{Credential, Resolved},
     error::{Code, Problem},
     key::ModelProvider,
 };
@@ -30,7 +31,7 @@ use crate::{
 /// One listener's rules.
 pub(crate) enum Door {
     Public(Box<PublicDoor>),
-    Vm(VmDoor),
+    Vm(Box<VmDoor>),
 }
 
 pub(crate) struct PublicDoor {
@@ -67,7 +68,7 @@ impl Door {
 
     /// For the VMs' sidecars.
     pub(crate) fn vm(certs: Certs) -> Self {
-        Self::Vm(VmDoor { certs, provider: Provider::new() })
+        Self::Vm(Box::new(VmDoor { certs, provider: Provider::new() }))
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -106,12 +107,12 @@ impl Door {
         }
     }
 
-    /// Drops what was remembered of a desktop that could not be reached. Was anything?
+    /// Drops what is remembered of a desktop that could not be reached. Was it from an earlier request?
     pub(crate) fn forget(&self, target: &Target) -> bool {
         match (self, target) {
             (Door::Public(door), Target::Desktop(to)) => {
                 door.resolver.forget(&to.desktop, &to.credential);
-                true
+                to.kept
             }
             _ => false,
         }
@@ -120,7 +121,7 @@ impl Door {
     /// Asks anew where a desktop is.
     pub(crate) async fn look_again(&self, target: &mut Target) -> Result<(), Problem> {
         if let (Door::Public(door), Target::Desktop(to)) = (self, target) {
-            to.answer = door.resolve(&to.desktop, &to.credential).await?;
+            (to.answer, to.kept) = door.resolve(&to.desktop, &to.credential).await?;
         }
         Ok(())
     }
@@ -135,10 +136,10 @@ impl PublicDoor {
                 let request = session.req_header();
                 let credential = self.browsers.credential(&request.method, &request.headers)?;
                 verify::refuse_embedding(&request.headers)?;
-                let answer = self.resolve(&desktop, &credential).await?;
+                let (answer, kept) = self.resolve(&desktop, &credential).await?;
                 ctx.body_limit = if segment == "files" { limits::FILE } else { limits::BODY };
                 ctx.origin = Origin::Desktop;
-                ctx.target = Target::Desktop(Box::new(ToDesktop { desktop, credential, answer }));
+                ctx.target = Target::Desktop(Box::new(ToDesktop { desktop, credential, answer, kept }));
                 Ok(Entered::Forward)
             }
             route::Public::Api => {
@@ -160,14 +161,16 @@ impl PublicDoor {
         }
     }
 
-    async fn resolve(
-        &self,
-        desktop: &DesktopId,
-        credential: &protocol::edge::Credential,
-    ) -> Result<Arc<protocol::edge::Resolved>, Problem> {
+    /// Where the desktop is, and whether that is known from an earlier request.
+    async fn resolve(&self, desktop: &DesktopId, credential: &Credential) -> Result<(Arc<Resolved>, bool), Problem> {
         let certs = self.certs.now();
-        let ask = certs.control.resolve(desktop, credential.clone());
-        self.resolver.resolve(desktop, credential, ask).await
+        let mut kept = true;
+        let ask = async {
+            kept = false;
+            certs.control.resolve(desktop, credential.clone()).await
+        };
+        let answer = self.resolver.resolve(desktop, credential, ask).await?;
+        Ok((answer, kept))
     }
 
     async fn file(&self, session: &Session, ctx: &mut Ctx) -> Result<Entered, Problem> {

@@ -2,7 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -21,7 +21,7 @@ use protocol::{
     vm::{CONTROL_SERVER_NAME, server_name},
 };
 
-use crate::{certs::Identity, headers, listener::Connection, llm, upgrade_socket::UpgradeConnector};
+use crate::{certs::Identity, headers, llm, upgrade_socket::UpgradeConnector};
 
 const CONNECT: Duration = Duration::from_secs(3);
 const CONNECT_AND_HANDSHAKE: Duration = Duration::from_secs(6);
@@ -48,6 +48,8 @@ pub(crate) struct ToDesktop {
     pub(crate) desktop: DesktopId,
     pub(crate) credential: Credential,
     pub(crate) answer: Arc<Resolved>,
+    /// Was the answer kept from an earlier request?
+    pub(crate) kept: bool,
 }
 
 impl Target {
@@ -72,7 +74,7 @@ impl Target {
     pub(crate) fn rewrite(
         &self,
         request: &mut RequestHeader,
-        from: Option<&Connection>,
+        client: Option<IpAddr>,
         request_id: &str,
     ) -> pingora::Result<()> {
         if let Target::Model(model) = self {
@@ -82,8 +84,8 @@ impl Target {
         request.insert_header(REQUEST_ID_HEADER, request_id)?;
         match self {
             Target::Control { vm } => {
-                if let Some(from) = from {
-                    request.insert_header(CLIENT_ADDRESS_HEADER, from.peer.ip().to_string())?;
+                if let Some(client) = client {
+                    request.insert_header(CLIENT_ADDRESS_HEADER, client.to_string())?;
                 }
                 if let Some(vm) = vm {
                     headers::strip_credentials(request);

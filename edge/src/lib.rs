@@ -85,7 +85,7 @@ impl Edge {
 
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let connections = Connections::new(config.max_connections);
+        let connections = Connections::new(limits::connections(config.max_connections));
         let (draining, drain) = watch::channel(false);
 
         let server = Arc::new(ServerConf {

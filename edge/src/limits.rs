@@ -40,6 +40,22 @@ pub(crate) fn too_large(limit: u64) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("This address takes at most {} MiB.", limit >> 20))
 }
 
+/// Raises the number of descriptors this process may have to what the system allows, and says how many connections fit: each
+/// one may need another to an upstream, and some are for the edge itself.
+pub(crate) fn connections(wanted: usize) -> usize {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let Ok((now, most)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
+    let raised = setrlimit(Resource::RLIMIT_NOFILE, most, most).map_or(now, |()| most);
+    let fit = usize::try_from(raised.saturating_sub(64) / 2).unwrap_or(usize::MAX);
+    if fit < wanted {
+        tracing::info!(
+            connections = fit,
+            "fewer connections fit than wanted: raise the limit of open files (ulimit -n)"
+        );
+    }
+    wanted.min(fit.max(16))
+}
+
 /// pingora keeps an idle HTTP/2 connection for ever unless told.
 pub(crate) fn server_options() -> HttpServerOptions {
     let mut options = HttpServerOptions::default();

@@ -1,6 +1,7 @@
 //! pingora's phases, in the order in which a request goes through them. What is decided in them stands elsewhere.
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -166,7 +167,8 @@ impl ProxyHttp for Proxy {
         mut error: Box<Error>,
     ) -> Box<Error> {
         // The desktop may have a new VM since control was asked: once, ask again.
-        let again = self.door.forget(&ctx.target) && !ctx.connected_again;
+        let kept = self.door.forget(&ctx.target);
+        let again = kept && !ctx.connected_again;
         ctx.connected_again |= again;
         error.set_retry(again);
         error
@@ -174,11 +176,12 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_request_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         ctx: &mut Ctx,
     ) -> pingora::Result<()> {
-        ctx.target.rewrite(request, ctx.connection.as_deref(), &ctx.request_id)
+        let client = session.client_addr().and_then(|address| address.as_inet()).map(SocketAddr::ip);
+        ctx.target.rewrite(request, client, &ctx.request_id)
     }
 
     async fn request_body_filter(
@@ -232,7 +235,7 @@ impl ProxyHttp for Proxy {
         let streams =
             response.headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
         if let Some(connection) = ctx.connection.as_ref().filter(|_| upgraded || streams) {
-            connection.is_long_lived();
+            connection.mark_long_lived();
         }
         if upgraded && !ctx.upgraded {
             ctx.upgraded = true;

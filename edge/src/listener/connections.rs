@@ -67,7 +67,7 @@ impl Connections {
 
 impl Connection {
     /// Marks it as one that lasts until somebody ends it.
-    pub(crate) fn is_long_lived(&self) {
+    pub(crate) fn mark_long_lived(&self) {
         self.long_lived.store(true, Ordering::SeqCst);
         if self.all.draining.load(Ordering::SeqCst) {
             self.cut.cancel();
@@ -128,13 +128,13 @@ mod tests {
         let all = Connections::new(10);
         let (socket, request) =
             (all.admit().unwrap().register(peer(), None), all.admit().unwrap().register(peer(), None));
-        socket.shared().is_long_lived();
+        socket.shared().mark_long_lived();
 
         all.cut_long_lived();
 
         assert!(socket.shared().cut.is_cancelled());
         assert!(!request.shared().cut.is_cancelled());
-        request.shared().is_long_lived();
+        request.shared().mark_long_lived();
         assert!(request.shared().cut.is_cancelled(), "one that becomes long-lived while draining is cut too");
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::support::{World, problem, raw, upstream::Seen};
+use crate::support::{World, ca::Ca, problem, raw, upstream::Seen};
 
 #[tokio::test]
 async fn the_web_app_is_served_with_a_strict_policy() {
@@ -202,7 +202,7 @@ async fn events_of_control_arrive_one_by_one_as_they_happen() {
 #[tokio::test]
 async fn without_control_the_edge_says_so_and_serves_the_app() {
     let mut world = World::start().await;
-    let gone = crate::support::control::Control::start(&crate::support::ca::Ca::new()).await;
+    let gone = crate::support::control::Control::start(&Ca::new()).await;
     assert_eq!(world.get("/readyz").await.status(), 200);
     // Nothing of the old control is left, neither its port nor an open connection.
     std::mem::replace(&mut world.control, gone).upstream.stop().await;
@@ -233,4 +233,35 @@ async fn metrics_are_on_their_own_listener() {
     let other = world.http.get(format!("http://{}/", world.edge().metrics)).send().await.unwrap();
 
     assert_eq!((metrics.status().as_u16(), other.status().as_u16()), (200, 404));
+}
+
+#[tokio::test]
+async fn under_tls_the_host_bound_cookie_counts_and_the_plain_one_does_not() {
+    let (public_ca, files) = (Ca::new(), tempfile::tempdir().unwrap());
+    let tls = public_ca.issue("localhost").tls_files(files.path());
+    let world = World::start_with(|config| config.tls = Some(tls)).await;
+    let (desktop, _sidecar) = world.desktop("user-a").await;
+    let origin = format!("https://localhost:{}", world.edge().public.port());
+
+    for alpn in ["h2", "http/1.1"] {
+        let mut trusting = public_ca.client(None);
+        trusting.alpn_protocols = vec![alpn.into()];
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(trusting)
+            .resolve("localhost", world.edge().public)
+            .no_proxy()
+            .build()
+            .unwrap();
+        let act = async |cookie: &str| {
+            let post = client.post(format!("{origin}/api/v1/desktops/{desktop}/actions")).header("cookie", cookie);
+            post.header("origin", &origin).header("x-cloudbot", "1").body("{}").send().await.unwrap()
+        };
+
+        let bound = act("__Host-cloudbot_access=user-a").await;
+        assert!(bound.headers().contains_key("strict-transport-security"));
+        assert_eq!(Seen::read(bound).await.body, 2, "{alpn}");
+        assert_eq!(act("cloudbot_access=user-a").await.status(), 401, "{alpn}");
+        let control = Seen::read(client.get(format!("{origin}/api/v1/me")).send().await.unwrap()).await;
+        assert_eq!(control.header("x-cloudbot-client"), Some("127.0.0.1"), "{alpn}");
+    }
 }

@@ -1,7 +1,6 @@
 //! The two bugs of pingora that the edge works around, provoked through real sockets.
 
 use std::{
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,7 +9,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge::config::TlsFiles;
 use futures_util::StreamExt;
 use http::Request;
 use http_body_util::{BodyExt, StreamBody};
@@ -30,7 +28,7 @@ use crate::support::{World, ca::Ca, resolved};
 #[tokio::test]
 async fn an_empty_last_frame_does_not_put_the_next_request_out_of_step() {
     let (public_ca, files) = (Ca::new(), tempfile::tempdir().unwrap());
-    let tls = tls_files(&public_ca, files.path());
+    let tls = public_ca.issue("localhost").tls_files(files.path());
     let world = World::start_with(|config| config.tls = Some(tls)).await;
     let mut client = public_ca.client(None);
     client.alpn_protocols = vec![b"h2".to_vec()];
@@ -132,12 +130,4 @@ async fn read_head(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
         }
     }
     String::from_utf8_lossy(&head).into_owned()
-}
-
-fn tls_files(ca: &Ca, folder: &Path) -> TlsFiles {
-    let issued = ca.issue("localhost");
-    let files = TlsFiles { cert: folder.join("cert.pem"), key: folder.join("key.pem") };
-    std::fs::write(&files.cert, issued.cert_pem).unwrap();
-    std::fs::write(&files.key, issued.key_pem).unwrap();
-    files
 }

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use edge::config::TlsFiles;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
@@ -79,6 +80,14 @@ impl Ca {
 }
 
 impl Issued {
+    /// As an operator writes it for the public listener.
+    pub(crate) fn tls_files(&self, folder: &Path) -> TlsFiles {
+        let files = TlsFiles { cert: folder.join("cert.pem"), key: folder.join("key.pem") };
+        std::fs::write(&files.cert, &self.cert_pem).unwrap();
+        std::fs::write(&files.key, &self.key_pem).unwrap();
+        files
+    }
+
     /// As control writes it for an edge.
     pub(crate) fn write_to(&self, folder: &Path, ca: &Ca) {
         std::fs::create_dir_all(folder).unwrap();
