@@ -61,6 +61,7 @@ impl Layout {
             ("CLOUDBOT_WEB", repository().join("web/dist").display().to_string()),
             ("CLOUDBOT_ANTHROPIC_URL", model_url.to_owned()),
             ("CLOUDBOT_SIDECAR", binary("sidecar").display().to_string()),
+            ("CLOUDBOT_STOP_DESKTOPS_ON_EXIT", "true".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
@@ -205,7 +206,8 @@ impl Stack {
         let left = || processes::of_folder(&self.layout.data);
         if !wait::blocking(Duration::from_secs(5), || left().is_empty()) {
             for process in left() {
-                wrong.push(format!("stayed behind: {} {}", process.pid, process.command.join(" ")));
+                let command: String = process.command.join(" ").chars().take(160).collect();
+                wrong.push(format!("stayed behind: {} {command}", process.pid));
                 process.kill();
             }
             wait::blocking(Duration::from_secs(5), || left().is_empty());
@@ -280,7 +282,10 @@ pub fn test_name() -> String {
     std::thread::current().name().unwrap_or("unnamed").replace("::", "_")
 }
 
+/// The last lines, and before them what was warned of.
 fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
-    lines[lines.len().saturating_sub(60)..].join("\n")
+    let (before, last) = lines.split_at(lines.len().saturating_sub(15));
+    let warned = before.iter().filter(|line| ["WARN", "ERROR", "panicked"].iter().any(|word| line.contains(word)));
+    warned.rev().take(15).rev().chain(last).copied().collect::<Vec<_>>().join("\n")
 }

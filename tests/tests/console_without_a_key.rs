@@ -106,9 +106,10 @@ async fn clicks_and_keys_reach_the_desktop(ada: &Api, desktop: &DesktopId, sessi
 }
 
 async fn an_address_opens_in_the_browser(ada: &Api, desktop: &DesktopId, session: &SessionId) {
+    ada.shell(desktop, "echo '<body bgcolor=red><h1>Hello</h1>' > ~/page.html").await;
     let before = ada.screenshot(desktop).await;
 
-    let events = ada.ask(session, "/open about:blank").await;
+    let events = ada.ask(session, "/open file:///home/user/page.html").await;
 
     assert!(!only_result(&events).is_error, "{events:?}");
     wait::until("a browser window covers much of the screen", Duration::from_secs(60), async || {

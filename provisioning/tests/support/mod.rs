@@ -17,14 +17,14 @@ use provisioning::{
 };
 
 /// A data folder whose desktops are ended when this goes, however the test ends.
-pub struct House {
+pub(crate) struct House {
     folder: tempfile::TempDir,
 }
 
 impl House {
     /// With a sidecar whose `desk` runs `desk_script` (in `sh`, inside of the fence) and then stays,
     /// and whose `gate` stays.
-    pub fn new(desk_script: &str) -> Self {
+    pub(crate) fn new(desk_script: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let sidecar = folder.path().join("sidecar");
         let text = format!(
@@ -38,36 +38,36 @@ impl House {
     }
 
     /// A provider on this data folder; another one later is a restarted control.
-    pub fn provider(&self) -> Local {
+    pub(crate) fn provider(&self) -> Local {
         let supervisor = PathBuf::from(env!("CARGO_BIN_EXE_desktop-supervisor"));
         let (data_dir, sidecar) = (self.data(), self.folder.path().join("sidecar"));
         Local::new(LocalConfig { data_dir, sidecar, supervisor }).unwrap()
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    pub fn desktop(&self, id: &DesktopId) -> PathBuf {
+    pub(crate) fn desktop(&self, id: &DesktopId) -> PathBuf {
         self.data().join("desktops").join(id.as_str())
     }
 
-    pub fn home(&self, id: &DesktopId) -> PathBuf {
+    pub(crate) fn home(&self, id: &DesktopId) -> PathBuf {
         self.desktop(id).join("home")
     }
 
-    pub fn vm(&self, spec: &LaunchSpec) -> PathBuf {
+    pub(crate) fn vm(&self, spec: &LaunchSpec) -> PathBuf {
         self.desktop(&spec.desktop_id).join("vms").join(spec.vm_id.as_str())
     }
 
     /// A file that appears in the home of a desktop.
-    pub async fn appears(&self, id: &DesktopId, name: &str) -> String {
+    pub(crate) async fn appears(&self, id: &DesktopId, name: &str) -> String {
         let path = self.home(id).join(name);
         eventually(&format!("{name} appears, logs:\n{}", self.logs(id)), || async { fs::read_to_string(&path).ok() })
             .await
     }
 
-    pub fn logs(&self, id: &DesktopId) -> String {
+    pub(crate) fn logs(&self, id: &DesktopId) -> String {
         let mut text = String::new();
         for folder in ["log", "log/session"] {
             for entry in fs::read_dir(self.desktop(id).join(folder)).into_iter().flatten().flatten() {
@@ -99,7 +99,7 @@ impl Drop for House {
     }
 }
 
-pub fn spec(desktop: &DesktopId, generation: i64) -> LaunchSpec {
+pub(crate) fn spec(desktop: &DesktopId, generation: i64) -> LaunchSpec {
     let vm_id = VmId::generate();
     LaunchSpec {
         vm_id: vm_id.clone(),
@@ -115,11 +115,11 @@ pub fn spec(desktop: &DesktopId, generation: i64) -> LaunchSpec {
     }
 }
 
-pub async fn observed(provider: &dyn Provisioner, vm: &VmId) -> Option<Instance> {
+pub(crate) async fn observed(provider: &dyn Provisioner, vm: &VmId) -> Option<Instance> {
     provider.observe().await.unwrap().into_iter().find(|found| found.vm_id == *vm)
 }
 
-pub async fn reaches(provider: &dyn Provisioner, vm: &VmId, state: InstanceState) -> Instance {
+pub(crate) async fn reaches(provider: &dyn Provisioner, vm: &VmId, state: InstanceState) -> Instance {
     eventually(&format!("{vm} is {state:?}"), || async {
         observed(provider, vm).await.filter(|found| found.state == state)
     })
@@ -127,7 +127,7 @@ pub async fn reaches(provider: &dyn Provisioner, vm: &VmId, state: InstanceState
 }
 
 /// Waits until `look` finds something; fails with `what` after a minute.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> F) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut interval = tokio::time::interval(Duration::from_millis(20));
     loop {
@@ -139,6 +139,6 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl
     }
 }
 
-pub fn read_json(path: &Path) -> serde_json::Value {
+pub(crate) fn read_json(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }

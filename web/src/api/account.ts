@@ -40,7 +40,14 @@ export function useEnter(how: "login" | "signup") {
 export function useSignOut() {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: () => call("POST", "/auth/logout"),
+    mutationFn: async () => {
+      try {
+        await call("POST", "/auth/logout");
+      } catch (error) {
+        // A session that has ended already is what was wished for.
+        if (!(error instanceof ApiError && error.status === 401)) throw error;
+      }
+    },
     onSuccess: () => {
       forgetAll();
       queries.clear();

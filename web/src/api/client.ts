@@ -55,8 +55,11 @@ async function refreshNow(): Promise<void> {
   throw problem;
 }
 
+// Where one gets a session: none to renew.
+const ENTRANCES = ["/auth/login", "/auth/signup", "/auth/refresh"];
+
 function mayRefresh(path: string, problem: ApiError): boolean {
-  return problem.status === 401 && problem.code !== "wrong_credentials" && !path.startsWith("/auth/");
+  return problem.status === 401 && problem.code !== "wrong_credentials" && !ENTRANCES.includes(path);
 }
 
 async function send(method: string, path: string, { body, headers, signal }: Options): Promise<Response> {

@@ -1,17 +1,14 @@
 // Keys of model providers: stored, masked, checked, never shown.
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { call } from "./client";
-import type { KeyCheck, Page, ProviderKey } from "./types";
+import type { KeyCheck, ProviderKey } from "./types";
 
 const KEYS = ["keys"];
 
 export function useKeys() {
   return useQuery({
     queryKey: KEYS,
-    queryFn: async ({ signal }) => {
-      const answer = await call<ProviderKey[] | Page<ProviderKey>>("GET", "/keys", { signal });
-      return Array.isArray(answer) ? answer : answer.items;
-    },
+    queryFn: ({ signal }) => call<ProviderKey[]>("GET", "/keys", { signal }),
   });
 }
 

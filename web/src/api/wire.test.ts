@@ -1,4 +1,4 @@
-// The wire types here are written by hand for the chat socket: these are the frames that the programs really send.
+// No request carries the frames of the chat socket, so nothing else would notice that they have changed.
 import { expect, test } from "vitest";
 import snapshot from "../../../protocol/tests/snapshots/wire__the_chat_socket.snap?raw";
 import { EMPTY, reduce } from "../chat/state";

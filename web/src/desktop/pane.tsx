@@ -89,7 +89,9 @@ function Resting({ desktop }: { desktop: Desktop }) {
           {desktop.reason ?? "No reason was given. Start it again, or delete it."}
         </Notice>
       ) : (
-        <p className="mt-1.5 text-muted">Its files are kept. Start it to go on where you left off.</p>
+        <p className="mt-1.5 text-muted">
+          Its files are kept. Start it, or write to the agent, to go on where you left off.
+        </p>
       )}
       <Button
         look="primary"

@@ -3,14 +3,14 @@ import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tansta
 import { useEffect } from "react";
 import { call } from "../api/client";
 import { Stream } from "../api/stream";
-import type { Desktop, Page } from "../api/types";
+import type { Desktop } from "../api/types";
 
 const LIST = ["desktops"];
 
 export function useDesktops() {
   return useQuery({
     queryKey: LIST,
-    queryFn: async ({ signal }) => (await call<Page<Desktop>>("GET", "/desktops", { signal })).items,
+    queryFn: ({ signal }) => call<Desktop[]>("GET", "/desktops", { signal }),
   });
 }
 
@@ -82,7 +82,8 @@ export function useDesktopVerb(id: string) {
 
 function store(queries: QueryClient, desktop: Desktop): void {
   if (typeof desktop?.id !== "string") return;
-  queries.setQueryData<Desktop[]>(LIST, (known) => withDesktop(known ?? [], desktop));
+  // One desktop is not the list: while that is not known, it comes by itself.
+  queries.setQueryData<Desktop[]>(LIST, (known) => known && withDesktop(known, desktop));
 }
 
 export function withDesktop(known: Desktop[], desktop: Desktop): Desktop[] {

@@ -68,18 +68,13 @@ impl<'a> Update<'a> {
         out.put_u32(0);
     }
 
-    /// Is there anything in it?
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
+    /// Nothing more goes into it.
+    pub fn end(self) {}
+}
 
-    /// No room for another rectangle; what is left goes into the next update.
-    pub fn is_full(&self) -> bool {
-        self.count == u16::MAX
-    }
-
-    /// Writes the count where it belongs; an update without rectangles is taken back, as if it never was.
-    pub fn end(self) {
+/// Writes the count where it belongs; an update without rectangles is taken back, as if it never was.
+impl Drop for Update<'_> {
+    fn drop(&mut self) {
         if self.count == 0 {
             self.out.truncate(self.count_at - 2);
         } else {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::desk::input::Input;
 
-/// Nobody has more fingers than this; more are not pressed.
+/// Nobody has more fingers than this: the key that was pressed first is let go.
 const MAX_KEYS: usize = 32;
 /// Buttons that stay down. The wheel's four only turn.
 const BUTTONS: u16 = !0b0111_1000;
@@ -29,14 +29,13 @@ impl Hands {
         if keysym == 0 {
             return;
         }
-        let held = self.keys.iter().position(|held| *held == keysym);
-        match (down, held) {
-            (true, None) if self.keys.len() >= MAX_KEYS => return,
-            (true, None) => self.keys.push(keysym),
-            (true, Some(_)) => {}
-            (false, Some(index)) => drop(self.keys.swap_remove(index)),
-            // Whoever holds it, it is not this viewer.
-            (false, None) => return,
+        // A viewer may call a key by another name when it comes up, so what was never pressed may come up, too.
+        self.keys.retain(|held| *held != keysym);
+        if down {
+            self.keys.push(keysym);
+            if self.keys.len() > MAX_KEYS {
+                note(input.key(self.keys.remove(0), false).await);
+            }
         }
         note(input.key(keysym, down).await);
     }

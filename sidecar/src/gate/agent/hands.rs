@@ -10,18 +10,16 @@ use protocol::{
 };
 
 use super::{
-    journal::Journal,
+    Agent,
     record::ToolUse,
+    run::Waiting,
     step::refusal,
     tools::{self, Task},
 };
 use crate::{
     gate::{
-        desk::{Desk, DeskError, Shot},
-        edge::EdgeError,
+        desk::{DeskError, Shot},
         http::actions::deadline,
-        model::pictures::Pictures,
-        patience::{Backoff, Told},
     },
     link::{Answer, Call, Fit, Format, ScreenshotCall},
 };
@@ -39,13 +37,10 @@ const JPEG: Format = Format::Jpeg { quality: 80 };
 
 /// The agent's hands in one session.
 pub struct Hands<'a> {
-    pub desk: &'a Desk,
-    pub journal: &'a Journal,
+    pub agent: &'a Agent,
     pub session: &'a SessionId,
     /// The size of the screenshot that the model saw last.
     pub picture: Option<Size>,
-    /// Where the next request to the model finds what was just seen.
-    pub pictures: &'a Pictures,
 }
 
 impl Hands<'_> {
@@ -85,7 +80,7 @@ impl Hands<'_> {
 
     async fn act(&self, action: &Action, done: &str, mark: Option<Point>) -> Done {
         let call = Call::Act { action: action.clone(), picture: self.picture };
-        let outcome = match self.desk.call(&call, deadline(action)).await? {
+        let outcome = match self.agent.0.desk.call(&call, deadline(action)).await? {
             Answer::Acted(outcome) => outcome,
             _ => return Err(DeskError::Nonsense.into()),
         };
@@ -97,7 +92,7 @@ impl Hands<'_> {
 
     async fn cursor_position(&self) -> Done {
         let call = Call::Act { action: Action::CursorPosition, picture: self.picture };
-        match self.desk.call(&call, Duration::from_secs(15)).await? {
+        match self.agent.0.desk.call(&call, Duration::from_secs(15)).await? {
             Answer::Acted(outcome) => match outcome.position {
                 Some(Point { x, y }) => Ok((words(&format!("X={x},Y={y}")), ActionTrace::default())),
                 None => Err(DeskError::Nonsense.into()),
@@ -108,17 +103,17 @@ impl Hands<'_> {
 
     async fn look(&self, call: ScreenshotCall) -> Done {
         let mut call = call;
-        let mut shot = self.desk.screenshot(call, PICTURE_WITHIN).await?;
+        let mut shot = self.agent.0.desk.screenshot(call, PICTURE_WITHIN).await?;
         if shot.bytes.len() > LARGE_PNG {
             call.format = JPEG;
-            shot = self.desk.screenshot(call, PICTURE_WITHIN).await?;
+            shot = self.agent.0.desk.screenshot(call, PICTURE_WITHIN).await?;
         }
         if !is_acceptable(&shot, call.format) {
             return Err(Failure::new("Error: the picture is not one that can be shown to the model"));
         }
         let bytes = shot.bytes.clone();
         let picture = self.keep(shot, call.format).await?;
-        self.pictures.remember(&picture.sha256, &bytes);
+        self.agent.0.model.pictures.remember(&picture.sha256, &bytes);
         let trace = ActionTrace { picture: Some(picture.clone()), ..ActionTrace::default() };
         Ok((vec![ResultBlock::Image { picture }], trace))
     }
@@ -126,7 +121,7 @@ impl Hands<'_> {
     async fn bash(&self, command: &str) -> Done {
         let call =
             Call::Bash { session: Some(self.session.clone()), command: command.to_owned(), timeout_ms: COMMAND_MS };
-        match self.desk.call(&call, Duration::from_millis(COMMAND_MS) + Duration::from_secs(15)).await? {
+        match self.agent.0.desk.call(&call, Duration::from_millis(COMMAND_MS) + Duration::from_secs(15)).await? {
             Answer::Shell(output) => {
                 let text = clip(&shown(&output));
                 if output.timed_out { Err(Failure::new(&text)) } else { Ok((words(&text), ActionTrace::default())) }
@@ -142,7 +137,7 @@ impl Hands<'_> {
 
     /// A call that answers a text, or nothing.
     async fn plain(&self, call: Call, done: &str) -> Done {
-        match self.desk.call(&call, Duration::from_secs(30)).await? {
+        match self.agent.0.desk.call(&call, Duration::from_secs(30)).await? {
             Answer::Text { text } if !text.is_empty() => Ok((words(&clip(&text)), ActionTrace::default())),
             Answer::Text { .. } | Answer::Done => Ok((words(done), ActionTrace::default())),
             _ => Err(DeskError::Nonsense.into()),
@@ -151,7 +146,7 @@ impl Hands<'_> {
 
     /// The screen after an action, for people; without it the action is as good.
     async fn trace(&self, mark: Option<Point>) -> ActionTrace {
-        let Ok(shot) = self.desk.screenshot(self.whole(JPEG), PICTURE_WITHIN).await else {
+        let Ok(shot) = self.agent.0.desk.screenshot(self.whole(JPEG), PICTURE_WITHIN).await else {
             return ActionTrace::default();
         };
         let mark = mark.map(|mark| scale(mark, self.picture.unwrap_or(shot.screen), shot.picture));
@@ -164,18 +159,18 @@ impl Hands<'_> {
 
     /// Stores a picture; waits for control as long as it takes.
     async fn keep(&self, shot: Shot, format: Format) -> Result<Picture, Failure> {
-        let (mut backoff, mut told) = (Backoff::of_edge(), Told::default());
+        let media_type = format.media_type();
+        let mut waiting = Waiting::new(self.agent, self.session);
         loop {
-            match self.journal.put_blob(format.media_type(), shot.bytes.clone()).await {
+            match self.agent.0.journal.put_blob(media_type, shot.bytes.clone()).await {
                 Ok(sha256) => {
-                    let media_type = format.media_type().to_owned();
-                    return Ok(Picture { sha256, media_type, size: shot.picture });
+                    return Ok(Picture { sha256, media_type: media_type.to_owned(), size: shot.picture });
                 }
-                Err(error) if error.may_pass() => told.failed("store a picture", &error),
-                Err(EdgeError::Problem(problem)) => return Err(Failure::new(&format!("Error: {problem}"))),
-                Err(EdgeError::Unreachable(cause)) => return Err(Failure::new(&format!("Error: {cause}"))),
-            };
-            tokio::time::sleep(backoff.wait()).await;
+                Err(error) => waiting
+                    .after(error)
+                    .await
+                    .map_err(|error| Failure::new(&format!("Error: the picture could not be stored: {error}")))?,
+            }
         }
     }
 
@@ -200,7 +195,9 @@ impl Failure {
 
 impl From<DeskError> for Failure {
     fn from(error: DeskError) -> Self {
-        Self::new(&format!("Error: {error}"))
+        let text = error.to_string();
+        // The editor's own refusals are worded as the model knows them.
+        Self::new(&if text.starts_with("Error") { text } else { format!("Error: {text}") })
     }
 }
 

@@ -47,6 +47,7 @@ struct Inner {
     wake: Notify,
     /// Sessions whose stop came when the agent was elsewhere.
     to_cancel: Mutex<Vec<SessionId>>,
+    cancel: Notify,
 }
 
 #[derive(Clone)]
@@ -66,6 +67,7 @@ impl Agent {
             current: Mutex::new(None),
             wake: Notify::new(),
             to_cancel: Mutex::new(Vec::new()),
+            cancel: Notify::new(),
         }))
     }
 
@@ -93,7 +95,7 @@ impl Agent {
                     to_cancel.push(session.clone());
                 }
                 drop(to_cancel);
-                self.0.wake.notify_one();
+                self.0.cancel.notify_one();
             }
         }
     }
@@ -113,14 +115,13 @@ impl Agent {
                 self.work_on(&over).await;
             }
         };
-        tokio::select! { () = ending => {}, () = working => {} }
+        tokio::select! { () = ending => {}, () = working => {}, () = self.cancel_what_waits() => {} }
         *self.current() = None;
     }
 
     async fn work_on(&self, over: &CancellationToken) {
         let (mut backoff, mut told) = (Backoff::of_edge(), Told::default());
         loop {
-            self.cancel_what_waits().await;
             let work = match self.0.journal.work().await {
                 Ok(work) => {
                     told.succeeded("ask for work");
@@ -155,12 +156,16 @@ impl Agent {
         let _ = tokio::time::timeout(at_most, self.0.wake.notified()).await;
     }
 
-    /// Ends sessions that wait for their turn and were told to stop.
+    /// Ends sessions that wait for their turn and were told to stop, while the agent works on another one.
     async fn cancel_what_waits(&self) {
-        let sessions = std::mem::take(&mut *self.0.to_cancel.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
-        for session in sessions {
-            if let Err(error) = self.cancel(&session).await {
-                tracing::warn!(%error, %session, "cancel a waiting session");
+        loop {
+            self.0.cancel.notified().await;
+            let sessions =
+                std::mem::take(&mut *self.0.to_cancel.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+            for session in sessions {
+                if let Err(error) = self.cancel(&session).await {
+                    tracing::warn!(%error, %session, "cancel a waiting session");
+                }
             }
         }
     }

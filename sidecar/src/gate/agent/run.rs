@@ -141,13 +141,7 @@ impl<'a> Runner<'a> {
     async fn use_tool(&mut self, message: MessageId, tool: ToolUse) {
         self.memory.begin(&message, &tool);
         self.tell(ChatDown::ToolStarted { tool_use_id: tool.id.clone() });
-        let hands = Hands {
-            desk: &self.agent.0.desk,
-            journal: &self.agent.0.journal,
-            session: &self.session,
-            picture: self.record.picture(),
-            pictures: &self.agent.0.model.pictures,
-        };
+        let hands = Hands { agent: self.agent, session: &self.session, picture: self.record.picture() };
         let stop = self.stop.clone();
         match stop.run_until_cancelled(hands.run(&tool)).await {
             Some(result) => self.memory.finish(&message, result),

@@ -1,1 +1,317 @@
+use proptest::prelude::*;
+use protocol::{MessageId, UserId, event::Event};
+use serde_json::{Value, json};
 
+use super::*;
+use crate::gate::{agent::record::tool_uses, model::history};
+
+/// control's side of a session: it numbers, refuses what is late, and knows a repeat.
+#[derive(Default)]
+struct Control {
+    events: Vec<Event>,
+    known: HashMap<String, i64>,
+}
+
+impl Control {
+    fn add(&mut self, body: EventBody) {
+        self.events.push(Event { seq: self.events.len() as i64 + 1, at: 0, body });
+    }
+
+    /// The `seq`, or `None` for a conflict.
+    fn append(&mut self, expected_seq: i64, client_id: &str, body: &EventBody) -> Option<i64> {
+        assert!(client_id.len() <= 64, "{client_id}");
+        if let Some(seq) = self.known.get(client_id) {
+            return Some(*seq);
+        }
+        if expected_seq != self.events.len() as i64 + 1 {
+            return None;
+        }
+        self.add(body.clone());
+        self.known.insert(client_id.to_owned(), expected_seq);
+        Some(expected_seq)
+    }
+}
+
+/// A world in which the agent lives, dies and is interrupted as the choices say.
+struct World {
+    control: Control,
+    record: Record,
+    memory: Memory,
+    ran: Vec<(MessageId, String)>,
+    made: usize,
+    choices: std::vec::IntoIter<u8>,
+}
+
+impl World {
+    fn new(choices: Vec<u8>) -> Self {
+        let mut world = Self {
+            control: Control::default(),
+            record: Record::default(),
+            memory: Memory::default(),
+            ran: Vec::new(),
+            made: 0,
+            choices: choices.into_iter(),
+        };
+        world.say();
+        world.read();
+        world
+    }
+
+    fn choose(&mut self) -> u8 {
+        self.choices.next().unwrap_or(255)
+    }
+
+    fn say(&mut self) {
+        let (message_id, user_id) = (MessageId::generate(), UserId::generate());
+        self.control.add(EventBody::UserMessage { message_id, user_id, text: "go".to_owned() });
+    }
+
+    fn read(&mut self) {
+        for event in &self.control.events[self.record.last_seq() as usize..] {
+            assert!(self.record.push(event.clone()));
+        }
+    }
+
+    fn crash(&mut self) {
+        (self.record, self.memory) = (Record::default(), Memory::default());
+        self.read();
+    }
+
+    /// Does one thing; answers whether the agent is at rest.
+    fn step(&mut self) -> bool {
+        match self.choose() {
+            0..=15 => self.say(),
+            16..=25 => self.crash(),
+            26..=32 => self.memory.stop = true,
+            _ => {}
+        }
+        match next(&self.record, &self.memory) {
+            Next::Rest => {
+                self.memory = Memory::default();
+                let unread = self.record.last_seq() < self.control.events.len() as i64;
+                self.read();
+                return !unread;
+            }
+            Next::Store { client_id, body } => self.store(&client_id, &body),
+            Next::Ask => {
+                let outcome = self.answer();
+                self.memory.answer = Some(Answer { after: self.record.last_seq(), outcome });
+            }
+            Next::Discard => self.memory.answer = None,
+            Next::Run { message, tool } => self.run(message, &tool),
+        }
+        false
+    }
+
+    fn store(&mut self, client_id: &str, body: &EventBody) {
+        let stored = self.control.append(self.record.last_seq() + 1, client_id, body);
+        // The acknowledgement is lost with the process.
+        if self.choose() < 10 {
+            return self.crash();
+        }
+        if stored.is_some() {
+            self.memory.stored(body);
+        }
+        self.read();
+    }
+
+    fn answer(&mut self) -> Result<AssistantMessage, String> {
+        let choice = self.choose();
+        if choice < 10 {
+            return Err("overloaded".to_owned());
+        }
+        let mut content = vec![json!({"type": "thinking", "thinking": "", "signature": "s"})];
+        // Without choices left the model comes to an end.
+        for _ in 0..if choice == 255 { 0 } else { choice % 4 } {
+            self.made += 1;
+            let id = format!("t{}", self.made);
+            content.push(match self.choose() % 3 {
+                0 => json!({"type": "tool_use", "id": id, "name": "bash", "input": {"command": "ls"}}),
+                _ => {
+                    json!({"type": "tool_use", "id": id, "name": "left_click", "toolset_name": "computer", "input": {}})
+                }
+            });
+        }
+        let stop_reason = match self.choose() {
+            0..=160 if content.len() > 1 => "tool_use",
+            161..=180 => "max_tokens",
+            181..=195 => "refusal",
+            196..=210 => "pause_turn",
+            211..=215 => "a reason of a later year",
+            216..=220 => "tool_use",
+            _ => "end_turn",
+        };
+        Ok(AssistantMessage {
+            message_id: MessageId::generate(),
+            content,
+            stop_reason: stop_reason.to_owned(),
+            model: "m".to_owned(),
+            usage: Default::default(),
+        })
+    }
+
+    fn run(&mut self, message: MessageId, tool: &ToolUse) {
+        let asked = self.control.events.iter().find_map(|event| match &event.body {
+            EventBody::AssistantMessage(stored) if stored.message_id == message => Some(stored),
+            _ => None,
+        });
+        let asked = asked.expect("a tool runs only after its message is stored");
+        assert_eq!(asked.stop_reason, "tool_use");
+        let failed = tool_uses(asked).iter().take_while(|other| other.id != tool.id).any(|other| {
+            other.is_computer() && self.record.results().iter().any(|r| r.tool_use_id == other.id && r.is_error)
+        });
+        assert!(!(failed && tool.is_computer()), "a computer action ran after another one had failed");
+        let key = (message.clone(), tool.id.clone());
+        assert!(!self.ran.contains(&key), "{tool:?} ran twice");
+        self.ran.push(key);
+        self.memory.begin(&message, tool);
+        match self.choose() {
+            // Stopped in the middle: there is no result.
+            0..=20 => self.memory.stop = true,
+            21..=35 => self.crash(),
+            choice => {
+                let result = ToolResult { is_error: choice < 80, ..refusal(&tool.id, "ok") };
+                self.memory.finish(&message, result);
+            }
+        }
+    }
+}
+
+/// What the provider demands of a conversation.
+fn assert_every_use_is_answered_next(messages: &[Value]) {
+    for (at, message) in messages.iter().enumerate().filter(|(_, message)| message["role"] == "assistant") {
+        let asked: Vec<&str> = message["content"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|block| block["type"] == "tool_use")
+            .map(|block| block["id"].as_str().unwrap())
+            .collect();
+        let answered: Vec<&str> = messages
+            .get(at + 1)
+            .map(|next| next["content"].as_array().unwrap().as_slice())
+            .unwrap_or_default()
+            .iter()
+            .filter(|block| block["type"] == "tool_result")
+            .map(|block| block["tool_use_id"].as_str().unwrap())
+            .collect();
+        assert_eq!(asked, answered);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn whatever_happens_every_use_is_answered_once_and_nothing_runs_twice(
+        choices in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let mut world = World::new(choices);
+        let mut steps = 0;
+
+        while !(world.step() && world.choices.len() == 0) {
+            steps += 1;
+            prop_assert!(steps < 5_000, "it does not come to rest");
+        }
+
+        prop_assert!(!world.record.state().has_work(), "{:?}", world.record.state());
+        let mut results: HashMap<&str, usize> = HashMap::new();
+        for event in &world.control.events {
+            if let EventBody::ToolResult(result) = &event.body {
+                *results.entry(result.tool_use_id.as_str()).or_default() += 1;
+            }
+        }
+        prop_assert!(results.values().all(|count| *count == 1), "{results:?}");
+        assert_every_use_is_answered_next(&history::messages(&world.control.events, &HashMap::new()));
+    }
+}
+
+fn record(bodies: Vec<EventBody>) -> Record {
+    let mut record = Record::default();
+    for (body, seq) in bodies.into_iter().zip(1..) {
+        assert!(record.push(Event { seq, at: 0, body }));
+    }
+    record
+}
+
+fn said() -> EventBody {
+    EventBody::UserMessage { message_id: MessageId::generate(), user_id: UserId::generate(), text: "go".to_owned() }
+}
+
+fn state(state: SessionState) -> EventBody {
+    EventBody::StateChanged { state, reason: None }
+}
+
+fn answered(stop_reason: &str, content: Vec<Value>) -> AssistantMessage {
+    AssistantMessage {
+        message_id: MessageId::generate(),
+        content,
+        stop_reason: stop_reason.to_owned(),
+        model: "m".to_owned(),
+        usage: Default::default(),
+    }
+}
+
+fn bash() -> Value {
+    json!({"type": "tool_use", "id": "t", "name": "bash", "input": {"command": "ls"}})
+}
+
+#[test]
+fn a_restart_does_not_replay_what_has_no_result() {
+    let asked = EventBody::AssistantMessage(answered("tool_use", vec![bash()]));
+    let record = record(vec![said(), state(SessionState::Running), asked]);
+
+    let Next::Store { body: EventBody::ToolResult(result), .. } = next(&record, &Memory::default()) else {
+        panic!("it must store a result")
+    };
+
+    assert_eq!(result, refusal("t", UNKNOWN));
+}
+
+#[test]
+fn a_message_that_was_cut_off_runs_nothing() {
+    let message = answered("max_tokens", vec![bash()]);
+    let mut memory = Memory::default();
+    memory.stored(&EventBody::AssistantMessage(message.clone()));
+    let record = record(vec![said(), state(SessionState::Running), EventBody::AssistantMessage(message)]);
+
+    assert!(matches!(next(&record, &memory), Next::Store { body: EventBody::ToolResult(_), .. }));
+}
+
+#[test]
+fn what_a_person_said_meanwhile_discards_the_answer() {
+    let record = record(vec![said(), state(SessionState::Running), said()]);
+    let answer = Answer { after: 2, outcome: Ok(answered("end_turn", vec![])) };
+    let memory = Memory { answer: Some(answer), ..Memory::default() };
+
+    assert_eq!(next(&record, &memory), Next::Discard);
+}
+
+#[test]
+fn after_two_hundred_answers_a_turn_ends_with_a_notice() {
+    let mut bodies = vec![said(), state(SessionState::Running)];
+    for _ in 0..MAX_CALLS {
+        bodies.push(EventBody::AssistantMessage(answered("pause_turn", vec![json!({"type": "text", "text": "…"})])));
+    }
+    let told = Next::Store { client_id: "n:203".to_owned(), body: EventBody::Notice { text: BUDGET.to_owned() } };
+    assert_eq!(next(&record(bodies.clone()), &Memory::default()), told);
+
+    bodies.push(EventBody::Notice { text: BUDGET.to_owned() });
+
+    let Next::Store { body: EventBody::StateChanged { state, .. }, .. } = next(&record(bodies), &Memory::default())
+    else {
+        panic!("it must end")
+    };
+    assert_eq!(state, SessionState::Failed);
+}
+
+#[test]
+fn after_a_stop_nothing_is_asked_until_somebody_speaks() {
+    let mut bodies = vec![said(), state(SessionState::Running), state(SessionState::Cancelled)];
+    assert_eq!(next(&record(bodies.clone()), &Memory::default()), Next::Rest);
+
+    bodies.push(said());
+
+    let Next::Store { body, .. } = next(&record(bodies), &Memory::default()) else { panic!("it must go on") };
+    assert_eq!(body, state(SessionState::Running));
+}

@@ -47,6 +47,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn each_piece_can_be_read_before_the_next_is_written(
             pieces in prop::collection::vec(prop::collection::vec(0_u8..5, 1..20_000), 1..6), level in 1_u32..7,

@@ -1,0 +1,211 @@
+//! The gate's door: enrolment, the route table, capabilities, pictures, the viewer's pipe.
+
+mod support;
+
+use futures_util::{SinkExt, StreamExt};
+use protocol::{
+    DesktopId,
+    capability::{self, Scope},
+    error::{Code, Problem},
+    vm::{EDGE_SERVER_NAME, server_name},
+};
+use serde_json::json;
+use sidecar::link::Call;
+use support::{House, visit::Visitor};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+async fn code(response: reqwest::Response) -> Code {
+    let status = response.status().as_u16();
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let problem: Problem = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    assert_eq!(problem.status, status);
+    problem.code
+}
+
+#[tokio::test]
+async fn a_restart_keeps_key_and_certificate() {
+    let mut house = House::open().await;
+
+    house.stop().await;
+    house.start().await;
+
+    assert_eq!(house.edge.with(|control| control.enrolments.len()), 1);
+    assert_eq!(house.edge.with(|control| control.enrolments[0].vm_id.clone()), *house.vm());
+}
+
+#[tokio::test]
+async fn a_lost_certificate_is_asked_for_with_the_same_key() {
+    let mut house = House::open().await;
+    house.stop().await;
+    std::fs::remove_file(house.folder.path().join("state/certificate.pem")).unwrap();
+
+    house.start().await;
+
+    let keys: Vec<Vec<u8>> = house.edge.with(|control| {
+        let read = |pem: &str| rcgen::CertificateSigningRequestParams::from_pem(pem).unwrap();
+        control
+            .enrolments
+            .iter()
+            .map(|enrolment| rcgen::PublicKeyData::der_bytes(&read(&enrolment.csr_pem).public_key).to_vec())
+            .collect()
+    });
+    assert_eq!((keys.len(), &keys[0]), (2, &keys[1]));
+}
+
+#[tokio::test]
+async fn only_the_edge_is_let_in() {
+    let house = House::open().await;
+    let visitor = house.visitor(Scope::ALL);
+    let other_vm = server_name(&protocol::VmId::generate());
+
+    let health = |name: Option<&str>| visitor.client(name).get(visitor.url("/healthz")).send();
+
+    assert_eq!(health(Some(EDGE_SERVER_NAME)).await.unwrap().text().await.unwrap(), "ok");
+    assert!(health(None).await.is_err());
+    assert!(health(Some(&other_vm)).await.is_err());
+}
+
+#[tokio::test]
+async fn nothing_is_answered_without_a_capability_of_this_desktop() {
+    let house = House::open().await;
+    let edge = house.visitor(Scope::ALL).client(Some(EDGE_SERVER_NAME));
+    let visitor = house.visitor(Scope::ALL);
+    let paths = ["screenshot", "vnc", "chat?session=x", "actions", "shell"];
+
+    for path in paths {
+        assert_eq!(code(edge.get(visitor.of_desktop(path)).send().await.unwrap()).await, Code::NotSignedIn, "{path}");
+    }
+    let elsewhere = visitor.url(&format!("/api/v1/desktops/{}/screenshot", DesktopId::generate()));
+    let request = edge.get(elsewhere).header(capability::HEADER, &visitor.capability);
+    assert_eq!(code(request.send().await.unwrap()).await, Code::NotFound);
+    assert_eq!(code(visitor.get("unknown").await).await, Code::NotFound);
+    assert_eq!(code(visitor.get("shell").await).await, Code::MethodNotAllowed);
+}
+
+#[tokio::test]
+async fn every_route_takes_its_scope() {
+    let house = House::open().await;
+    let without = |scope: Scope| {
+        let others: Vec<Scope> = Scope::ALL.iter().copied().filter(|other| *other != scope).collect();
+        house.visitor(&others)
+    };
+
+    assert_eq!(code(without(Scope::View).get("screenshot").await).await, Code::MissingScope);
+    assert_eq!(code(without(Scope::View).get("vnc").await).await, Code::MissingScope);
+    assert_eq!(code(without(Scope::Chat).get("chat?session=x").await).await, Code::MissingScope);
+    assert_eq!(code(without(Scope::Control).post("actions", json!({})).await).await, Code::MissingScope);
+    assert_eq!(code(without(Scope::Shell).post("shell", json!({})).await).await, Code::MissingScope);
+    assert!(house.desk.with(|desk| desk.calls.iter().all(|call| *call == Call::ReleaseAll)));
+}
+
+#[tokio::test]
+async fn a_screenshot_comes_in_the_format_that_was_asked_for() {
+    let house = House::open().await;
+    let visitor = house.visitor(&[Scope::View]);
+
+    let png = visitor.get("screenshot").await;
+    assert_eq!(png.headers()["content-type"], "image/png");
+    let jpeg = visitor.get("screenshot?format=jpeg").await;
+    assert_eq!(jpeg.headers()["content-type"], "image/jpeg");
+    assert!(jpeg.bytes().await.unwrap().starts_with(b"\xff\xd8"));
+    assert_eq!(code(visitor.get("screenshot?format=bmp").await).await, Code::InvalidValue);
+}
+
+#[tokio::test]
+async fn actions_and_commands_of_programs_reach_the_desk() {
+    let house = House::open().await;
+    let visitor = house.visitor(&[Scope::Control, Scope::Shell]);
+
+    let acted = visitor.post("actions", json!({"action": "click", "at": {"x": 3, "y": 4}})).await;
+    let acted: serde_json::Value = serde_json::from_slice(&acted.bytes().await.unwrap()).unwrap();
+    let ran = visitor.post("shell", json!({"command": "ls"})).await;
+    let ran: serde_json::Value = serde_json::from_slice(&ran.bytes().await.unwrap()).unwrap();
+
+    assert_eq!(acted["waited_ms"], 12);
+    assert_eq!(ran["output"], "ran ls\n");
+}
+
+#[tokio::test]
+async fn bad_bodies_are_answered_with_what_is_wrong() {
+    let house = House::open().await;
+    let visitor = house.visitor(Scope::ALL);
+    let client = visitor.client(Some(EDGE_SERVER_NAME));
+    let send = |kind: &str, body: Vec<u8>| {
+        let request = client.post(visitor.of_desktop("shell")).header(capability::HEADER, &visitor.capability);
+        request.header("content-type", kind).body(body).send()
+    };
+
+    assert_eq!(code(send("text/plain", b"{}".to_vec()).await.unwrap()).await, Code::UnsupportedMediaType);
+    assert_eq!(code(send("application/json", b"{".to_vec()).await.unwrap()).await, Code::MalformedRequest);
+    assert_eq!(code(send("application/json", b"{}".to_vec()).await.unwrap()).await, Code::InvalidValue);
+    let huge = format!("{{\"command\":\"{}\"}}", "x".repeat(2 << 20));
+    assert_eq!(code(send("application/json", huge.into()).await.unwrap()).await, Code::BodyTooLarge);
+    let outside = json!({"action": "mouse_move", "to": {"x": 99999, "y": 0}});
+    assert_eq!(code(visitor.post("actions", outside).await).await, Code::InvalidValue);
+}
+
+#[tokio::test]
+async fn a_viewer_without_control_is_announced_as_one() {
+    let house = House::open().await;
+
+    let watching = echo(&house.visitor(&[Scope::View])).await;
+    let driving = echo(&house.visitor(&[Scope::View, Scope::Control])).await;
+
+    assert_eq!((watching, driving), (b"RFB 003.008\n".to_vec(), b"RFB 003.008\n".to_vec()));
+    let controls: Vec<bool> = house.desk.with(|desk| {
+        let vnc = |call: &Call| if let Call::Vnc { control } = call { Some(*control) } else { None };
+        desk.calls.iter().filter_map(vnc).collect()
+    });
+    assert_eq!(controls, [false, true]);
+}
+
+async fn echo(visitor: &Visitor) -> Vec<u8> {
+    let mut socket = visitor.socket("vnc", Some("binary")).await.unwrap();
+    socket.send(Message::binary(b"RFB 003".to_vec())).await.unwrap();
+    socket.send(Message::binary(b".008\n".to_vec())).await.unwrap();
+    let mut bytes = Vec::new();
+    while bytes.len() < 12 {
+        if let Message::Binary(more) = socket.next().await.unwrap().unwrap() {
+            bytes.extend_from_slice(&more);
+        }
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn a_large_update_passes_whole_to_a_slow_viewer() {
+    let house = House::open().await;
+    let socket = house.visitor(&[Scope::View]).socket("vnc", Some("binary")).await.unwrap();
+    let (mut to, mut from) = socket.split();
+    let sent: Vec<u8> = (0..4 << 20).map(|n: u32| (n % 251) as u8).collect();
+
+    let sending = async {
+        for piece in sent.chunks(200_000) {
+            to.send(Message::binary(piece.to_vec())).await.unwrap();
+        }
+    };
+    let receiving = async {
+        let mut bytes = Vec::new();
+        while bytes.len() < sent.len() {
+            if let Message::Binary(more) = from.next().await.unwrap().unwrap() {
+                bytes.extend_from_slice(&more);
+            }
+        }
+        bytes
+    };
+    let ((), received) = tokio::join!(sending, receiving);
+
+    assert!(received == sent);
+}
+
+#[tokio::test]
+async fn a_chat_of_an_unknown_session_is_not_opened() {
+    let house = House::open().await;
+    let visitor = house.visitor(&[Scope::Chat]);
+    let stranger = format!("chat?session={}&after=0", protocol::SessionId::generate());
+
+    for path in [stranger.as_str(), "chat?session=nonsense"] {
+        let Err(Error::Http(refused)) = visitor.socket(path, None).await else { panic!("it was opened") };
+        assert_eq!(refused.status(), 404);
+    }
+}

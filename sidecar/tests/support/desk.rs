@@ -1,0 +1,116 @@
+//! A peer of the link that answers as the desk does, remembers what it was asked, and has no screen.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use protocol::{
+    action::{ActionOutcome, Point, ShellOutput},
+    desktop::Size,
+};
+use sidecar::link::{Answer, Call, Format, Refusal, RefusalKind, frame};
+use tokio::{
+    io::AsyncReadExt,
+    net::{UnixListener, UnixStream},
+    task::JoinSet,
+};
+
+const SCREEN: Size = Size { width: 1280, height: 800 };
+
+#[derive(Default)]
+pub struct Seen {
+    pub calls: Vec<Call>,
+    /// Commands that were cancelled by closing their connection.
+    pub cancelled: Vec<String>,
+}
+
+pub struct Desk {
+    seen: Arc<Mutex<Seen>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Desk {
+    pub fn start(socket: &Path) -> Self {
+        let listener = UnixListener::bind(socket).unwrap();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let mut tasks = JoinSet::new();
+        let shared = seen.clone();
+        tasks.spawn(async move {
+            let mut calls = JoinSet::new();
+            while let Ok((connection, _)) = listener.accept().await {
+                calls.spawn(answer(connection, shared.clone()));
+            }
+        });
+        Self { seen, _tasks: tasks }
+    }
+
+    /// For a house beside a real one.
+    pub fn none() -> Self {
+        Self { seen: Arc::default(), _tasks: JoinSet::new() }
+    }
+
+    pub fn with<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
+        look(&self.seen.lock().unwrap())
+    }
+
+    pub async fn until(&self, what: &str, holds: impl Fn(&Seen) -> bool) {
+        let waiting = async {
+            while !self.with(&holds) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waiting)
+            .await
+            .unwrap_or_else(|_| panic!("it never came: {what}"));
+    }
+}
+
+async fn answer(mut connection: UnixStream, seen: Arc<Mutex<Seen>>) {
+    let Ok(call) = frame::read_json::<_, Call>(&mut connection).await else { return };
+    if call != Call::Health {
+        seen.lock().unwrap().calls.push(call.clone());
+    }
+    let answer = match call {
+        Call::Health => Answer::Health { painted: true, screen: SCREEN, detail: String::new() },
+        Call::Act { action, .. } => {
+            // A point that no screen has is refused, as the desk does.
+            if format!("{action:?}").contains("99999") {
+                let message = "Error: (99999, 0) is outside of the screen".to_owned();
+                Answer::Refused(Refusal { kind: RefusalKind::Invalid, message })
+            } else {
+                let position = Some(Point { x: 7, y: 8 });
+                Answer::Acted(ActionOutcome { settled: true, waited_ms: 12, position, changed: None })
+            }
+        }
+        Call::Screenshot(call) => {
+            let bytes: &[u8] = match call.format {
+                Format::Png => b"\x89PNG\r\n\x1a\nscreen",
+                Format::Jpeg { .. } => b"\xff\xd8\xffscreen",
+            };
+            let _ = frame::write_json(&mut connection, &Answer::Screenshot { picture: SCREEN, screen: SCREEN }).await;
+            let _ = frame::write_bytes(&mut connection, bytes).await;
+            return;
+        }
+        Call::Bash { command, .. } if command.starts_with("sleep") => {
+            let _ = connection.read(&mut [0]).await;
+            seen.lock().unwrap().cancelled.push(command);
+            return;
+        }
+        Call::Bash { command, .. } => {
+            let output = format!("ran {command}\n");
+            Answer::Shell(ShellOutput { output, exit_code: Some(0), timed_out: false, cut_bytes: 0 })
+        }
+        Call::Editor { .. } => Answer::Text { text: "edited".to_owned() },
+        Call::BashRestart { .. } | Call::Open { .. } | Call::ReleaseAll => Answer::Done,
+        Call::Vnc { .. } => {
+            let _ = frame::write_json(&mut connection, &Answer::Done).await;
+            // What a viewer says comes back.
+            let (mut from, mut to) = connection.split();
+            let _ = tokio::io::copy(&mut from, &mut to).await;
+            return;
+        }
+    };
+    let _ = frame::write_json(&mut connection, &answer).await;
+}
