@@ -1,9 +1,9 @@
 //! The processes that the local provider keeps a desktop with: `vm FOLDER` stands outside of its fence, one
-//! a VM; `session SPEC` is the first process inside. Neither is started by hand.
+//! a VM; `session SPEC` is the first process inside, `only COMMAND` that of the gate's. None is started by hand.
 
 use std::{path::Path, process::ExitCode};
 
-use provisioning::local::{session, supervise};
+use provisioning::local::{first, session, supervise};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -20,8 +20,11 @@ fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         },
+        ["only", ..] => first::run(&args[1..]),
         _ => {
-            tracing::error!("desktop-supervisor is started by control, as `vm FOLDER` or `session SPEC`");
+            tracing::error!(
+                "desktop-supervisor is started by control, as `vm FOLDER`, `session SPEC` or `only COMMAND`"
+            );
             ExitCode::from(2)
         }
     }

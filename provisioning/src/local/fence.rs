@@ -70,6 +70,7 @@ pub(crate) struct DesktopFiles<'a> {
 
 /// The files that the gate's fence is made of.
 pub(crate) struct GateFiles<'a> {
+    pub(crate) supervisor: &'a Path,
     pub(crate) sidecar: &'a Path,
     pub(crate) user_data: &'a Path,
     pub(crate) state: &'a Path,
@@ -98,7 +99,7 @@ impl Fence {
             fence.mount("--ro-bind-try", &path, &path);
         }
         for name in files.etc_files {
-            fence.mount("--ro-bind", &files.etc.join(name), &Path::new("/etc").join(name));
+            fence.mount("--ro-bind", &files.etc.join(name), Path::new("/etc").join(name));
         }
         fence.mount("--bind", files.home, inside::HOME);
         fence.mount("--bind", files.log, inside::LOG);
@@ -116,6 +117,7 @@ impl Fence {
         for path in ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ld.so.cache", "/etc/localtime"] {
             fence.mount("--ro-bind-try", Path::new(path), path);
         }
+        fence.mount("--ro-bind", files.supervisor, inside::SUPERVISOR);
         fence.mount("--ro-bind", files.sidecar, inside::SIDECAR);
         fence.mount("--ro-bind", files.user_data, inside::USER_DATA);
         fence.mount("--bind", files.state, inside::GATE_STATE);
@@ -146,10 +148,8 @@ impl Fence {
         self.args.push("--".into());
         if let Some(uid) = self.become_uid {
             let uid = uid.to_string();
-            // A change of uid clears the signal that ends the fence with its supervisor: set it anew.
-            let become_it = ["setpriv", "--reuid", &uid, "--regid", &uid, "--clear-groups", "--inh-caps=-all"];
-            self.flag(become_it);
-            self.flag(["--bounding-set=-all", "--no-new-privs", "--pdeathsig", "SIGKILL", "--"]);
+            self.flag(["setpriv", "--reuid", &uid, "--regid", &uid, "--clear-groups", "--inh-caps=-all"]);
+            self.flag(["--bounding-set=-all", "--no-new-privs", "--"]);
         }
         self.args.extend(command.into_iter().map(|arg| arg.as_ref().to_owned()));
         self.args
@@ -203,6 +203,7 @@ mod tests {
     #[test]
     fn the_gates_fence_lets_in_what_is_written_here_and_nothing_else() {
         let files = GateFiles {
+            supervisor: Path::new("/bin/desktop-supervisor"),
             sidecar: Path::new("/bin/sidecar"),
             user_data: Path::new("/vm/user-data.json"),
             state: Path::new("/vm/gate"),

@@ -145,7 +145,7 @@ mod tests {
         fs::write(home.join("1/2/3/file"), "").unwrap();
         fs::write(home.join("2"), "").unwrap();
         for folder in ["1/2/3", "1/2", "1", ""] {
-            fs::set_permissions(home.join(folder), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(home.join(folder), fs::Permissions::from_mode(0o000)).unwrap();
         }
 
         remove(&home).unwrap();

@@ -8,6 +8,8 @@ mod backoff;
 mod child;
 mod etc;
 mod fence;
+#[doc(hidden)]
+pub mod first;
 mod home;
 mod network;
 mod preflight;

@@ -195,7 +195,9 @@ impl<'a> Machine<'a> {
     }
 
     async fn spawn_gate(&self) -> anyhow::Result<Fenced> {
+        let supervisor = std::env::current_exe().context("find the own executable")?;
         let files = GateFiles {
+            supervisor: &supervisor,
             sidecar: &self.record.sidecar,
             user_data: &self.vm.user_data(),
             state: &self.vm.gate(),
@@ -203,6 +205,8 @@ impl<'a> Machine<'a> {
         };
         let fence = Fence::gate(self.become_uid(self.record.accounts.gate), &files);
         let command = [
+            inside::SUPERVISOR,
+            "only",
             inside::SIDECAR,
             "gate",
             "--user-data",
@@ -253,6 +257,7 @@ impl<'a> Machine<'a> {
     ) -> anyhow::Result<(Fenced, OwnedFd)> {
         let (info, info_in) = child::pipe().context("make a pipe")?;
         let (block_out, block) = child::pipe().context("make a pipe")?;
+        let (lifeline_out, lifeline) = child::pipe().context("make a pipe")?;
         let log_name = log;
         let log = self.open_log(log)?;
         fence.hold(&info_in, &block_out);
@@ -260,6 +265,7 @@ impl<'a> Machine<'a> {
         bwrap.args(fence.around(command)).env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
         // bubblewrap itself is looked for in the path of this process.
         child::log_to(&mut bwrap, &log).context("open its log")?;
+        bwrap.stdin(lifeline_out);
         child::inherit(&mut bwrap, &[&info_in, &block_out], limits);
         let mut monitor = AsyncCommand::from(bwrap).kill_on_drop(true).spawn().context("run bwrap")?;
         drop((info_in, block_out));
@@ -281,7 +287,7 @@ impl<'a> Machine<'a> {
             processes.fences.retain(|known| known.open().is_ok_and(|found| found.is_some()));
             processes.fences.push(id);
         })?;
-        Ok((Fenced { monitor, first, pid: info.child_pid }, block))
+        Ok((Fenced { monitor, first, pid: info.child_pid, _lifeline: lifeline }, block))
     }
 
     fn become_uid(&self, uid: u32) -> Option<u32> {
@@ -305,6 +311,8 @@ struct Fenced {
     monitor: Child,
     first: Process,
     pid: i32,
+    /// Closed with this process, however it ends, which ends the fence. See [`super::first`].
+    _lifeline: OwnedFd,
 }
 
 /// What bubblewrap tells about a fence.

@@ -19,20 +19,18 @@ use std::{
 
 use anyhow::Context;
 use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout},
-    sys::{
-        signal::{SigSet, Signal, kill},
-        signalfd::{SfdFlags, SignalFd},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
-    },
+    sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use protocol::desktop::Size;
 use serde::{Deserialize, Serialize};
 
 use self::{look::Look, part::Part};
-use super::{child, fence::inside};
+use super::{
+    child,
+    fence::inside,
+    first::{First, Woken, reap},
+};
 
 /// What the session is told by the supervisor outside, as one argument.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -97,7 +95,7 @@ impl From<anyhow::Error> for Failed {
 }
 
 struct Session {
-    signals: SignalFd,
+    first: First,
     /// The X server and the bus, which outlive all others when the session ends.
     display: Part,
     bus: Part,
@@ -107,7 +105,7 @@ struct Session {
 
 impl Session {
     fn start(spec: &SessionSpec) -> Result<Self, Failed> {
-        let signals = take_signals().context("take over the signals")?;
+        let first = First::take_over().context("take over the signals")?;
         // Not bubblewrap does this: as root without its capabilities it may not enter the home.
         std::env::set_current_dir(inside::HOME).context("enter the home")?;
         let runtime = make_folders().context("make the session's folders")?;
@@ -141,7 +139,7 @@ impl Session {
         for part in &mut parts {
             part.start();
         }
-        Ok(Self { signals, display, bus, parts, next_log_check: Instant::now() + LOG_CHECK })
+        Ok(Self { first, display, bus, parts, next_log_check: Instant::now() + LOG_CHECK })
     }
 
     /// Starts again what dies, until the end.
@@ -166,12 +164,13 @@ impl Session {
             }
             let due = self.parts.iter().chain([&self.bus]).filter_map(Part::due).min();
             let until = due.unwrap_or(self.next_log_check).min(self.next_log_check);
-            match self.wait(until) {
-                Some(Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP) => {
+            match self.first.wait(Some(until)) {
+                Woken::ToldToStop => {
                     self.stop();
                     return End::Asked;
                 }
-                _ => continue,
+                Woken::Orphaned => return End::Asked,
+                Woken::ChildEnded | Woken::TimeIsUp => {}
             }
         }
     }
@@ -192,46 +191,10 @@ impl Session {
             if others(&stay).is_empty() || Instant::now() >= deadline {
                 break;
             }
-            self.wait(deadline);
+            self.first.wait(Some(deadline));
         }
         for pid in stay.into_iter().flatten() {
             let _ = kill(pid, Signal::SIGTERM);
-        }
-    }
-
-    /// The next signal before `until`.
-    fn wait(&mut self, until: Instant) -> Option<Signal> {
-        let left = until.saturating_duration_since(Instant::now());
-        // Rounded up: waking a fraction of a millisecond early would spin.
-        let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
-        let mut polled = [PollFd::new(std::os::fd::AsFd::as_fd(&self.signals), PollFlags::POLLIN)];
-        match nix::poll::poll(&mut polled, timeout) {
-            Ok(1..) => {}
-            _ => return None,
-        }
-        let info = self.signals.read_signal().ok().flatten()?;
-        Signal::try_from(info.ssi_signo as i32).ok()
-    }
-}
-
-fn take_signals() -> nix::Result<SignalFd> {
-    let mut set = SigSet::empty();
-    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        set.add(signal);
-    }
-    set.thread_block()?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-}
-
-/// Every child that has ended, the adopted ones included: this process is the first of its namespace.
-fn reap() -> Vec<(Pid, WaitStatus)> {
-    let mut ended = Vec::new();
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return ended,
-            Ok(status) => ended.extend(status.pid().map(|pid| (pid, status))),
-            Err(Errno::EINTR) => {}
-            Err(_) => return ended,
         }
     }
 }
