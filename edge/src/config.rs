@@ -57,6 +57,8 @@ pub struct Config {
     pub certs_patience: Duration,
     /// How long a client may be silent in the middle of a request. A WebSocket may be silent for ever.
     pub client_read_timeout: Duration,
+    /// How long the head of a request may take from its first byte to its last.
+    pub head_patience: Duration,
     /// How long requests may go on after the signal to stop.
     pub grace: Duration,
     pub max_connections: usize,
@@ -110,6 +112,7 @@ impl Config {
             tls: None,
             certs_patience: Duration::from_secs(60),
             client_read_timeout: Duration::from_secs(60),
+            head_patience: Duration::from_secs(20),
             grace: Duration::from_secs(4),
             max_connections: 20_000,
         }

@@ -109,7 +109,8 @@ impl Edge {
             http.server_options = Some(limits::server_options());
             let http = Arc::new(http);
             proxies.push(http.clone());
-            let listener = Listener { socket, tls, connections: connections.clone() };
+            let listener =
+                Listener { socket, tls, connections: connections.clone(), head_patience: config.head_patience };
             tasks.spawn(listener.serve(http, tasks.clone(), stop.clone(), drain.clone()));
         }
         tasks.spawn(metrics_page::serve(metrics_listener, metrics, stop.clone()));

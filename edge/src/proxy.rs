@@ -105,6 +105,9 @@ impl ProxyHttp for Proxy {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> pingora::Result<bool> {
         ctx.connection = connection_of(session);
+        if let Some(connection) = &ctx.connection {
+            connection.head_came();
+        }
         session.set_read_timeout(Some(self.client_read_timeout));
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         let clean = limits::check_headers(session.req_header()).and_then(|()| hygiene::check(session.req_header()));
@@ -255,6 +258,9 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
+        if let Some(connection) = &ctx.connection {
+            connection.answer_went();
+        }
         ctx.target.record();
         access_log::ended(session, error, ctx);
     }

@@ -27,6 +27,9 @@ pub(crate) struct Connection {
     pub(crate) vm: Option<VmId>,
     pub(crate) cut: CancellationToken,
     long_lived: AtomicBool,
+    /// Is a request under way whose head is complete?
+    busy: AtomicBool,
+    heads: AtomicU64,
     all: Arc<Connections>,
 }
 
@@ -66,6 +69,26 @@ impl Connections {
 }
 
 impl Connection {
+    /// A request's head has come.
+    pub(crate) fn head_came(&self) {
+        self.busy.store(true, Ordering::SeqCst);
+        self.heads.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Its answer is done.
+    pub(crate) fn answer_went(&self) {
+        self.busy.store(false, Ordering::SeqCst);
+    }
+
+    /// How many heads have come.
+    pub(crate) fn heads(&self) -> u64 {
+        self.heads.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::SeqCst)
+    }
+
     /// Marks it as one that lasts until somebody ends it.
     pub(crate) fn mark_long_lived(&self) {
         self.long_lived.store(true, Ordering::SeqCst);
@@ -88,6 +111,8 @@ impl Admitted {
             vm,
             cut: CancellationToken::new(),
             long_lived: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
+            heads: AtomicU64::new(0),
             all: self.all.clone(),
         });
         let id = self.all.next.fetch_add(1, Ordering::Relaxed);

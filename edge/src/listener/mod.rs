@@ -61,6 +61,8 @@ pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
     pub(crate) tls: Option<Tls>,
     pub(crate) connections: Arc<Connections>,
+    /// How long a request's head may take from its first byte to its last.
+    pub(crate) head_patience: Duration,
 }
 
 impl Listener {
@@ -86,12 +88,12 @@ impl Listener {
                 continue;
             };
             let tls = self.tls.as_ref().map(Tls::now);
-            let (proxy, drain) = (proxy.clone(), drain.clone());
+            let (proxy, drain, head_patience) = (proxy.clone(), drain.clone(), self.head_patience);
             tasks.spawn(async move {
                 match open(tcp, tls).await {
                     Ok((wire, vm)) => {
                         let connection = admitted.register(peer, vm);
-                        let socket = Socket::new(wire, connection.shared());
+                        let socket = Socket::new(wire, connection.shared(), head_patience);
                         proxy.process_new(Box::new(socket), &drain).await;
                     }
                     Err(error) => tracing::debug!(%peer, error = format!("{error:#}"), "handshake"),

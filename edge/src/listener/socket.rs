@@ -2,13 +2,19 @@
 //!
 //! pingora has no way to end a live WebSocket. Here the end of the stream is read when the connection's token is
 //! cancelled, so pingora finishes the request as if the client had left, with its log line and its byte counts.
+//!
+//! Nor does pingora bound the time that a request's head may take altogether, only the time between two reads: a client that
+//! sends a byte a minute would hold its place for weeks. Here it reads the end of the stream too.
 
 use std::{
-    fmt, io,
+    fmt,
+    future::Future,
+    io,
     os::fd::AsRawFd,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -19,6 +25,7 @@ use pingora::protocols::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
+    time::Sleep,
 };
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -35,24 +42,43 @@ pub(crate) struct Socket {
     connection: Arc<Connection>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     digest: Arc<SocketDigest>,
+    head_patience: Duration,
+    /// Which head is coming, counted from 1, and when it has to be here.
+    head_ends: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
 impl Socket {
-    pub(crate) fn new(wire: Wire, connection: Arc<Connection>) -> Self {
+    pub(crate) fn new(wire: Wire, connection: Arc<Connection>, head_patience: Duration) -> Self {
         let digest = SocketDigest::from_raw_fd(wire.tcp().as_raw_fd());
         let _ = digest.peer_addr.set(Some(SocketAddr::Inet(connection.peer)));
         let cut = Box::pin(connection.cut.clone().cancelled_owned());
-        Self { wire, connection, cut, digest: Arc::new(digest) }
+        Self { wire, connection, cut, digest: Arc::new(digest), head_patience, head_ends: None }
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 
+    /// Has a head that began not ended in time? If not yet, the task is woken when it has.
+    fn is_too_slow(&mut self, cx: &mut Context<'_>) -> bool {
+        let heads = self.connection.heads();
+        let Some((awaited, ends)) = &mut self.head_ends else { return false };
+        if *awaited <= heads {
+            self.head_ends = None;
+            return false;
+        }
+        ends.as_mut().poll(cx).is_ready()
+    }
+
     /// Is it cut? If not, the task is woken when it is.
     fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
-        use std::future::Future;
         self.connection.cut.is_cancelled() || self.cut.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl Socket {
+    fn is_h2(&self) -> bool {
+        self.selected_alpn_proto() == Some(ALPN::H2)
     }
 }
 
@@ -77,10 +103,16 @@ macro_rules! on_wire {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.is_cut(cx) {
+        if self.is_cut(cx) || self.is_too_slow(cx) {
             return Poll::Ready(Ok(()));
         }
-        on_wire!(self, poll_read, cx, buf)
+        let read = on_wire!(self, poll_read, cx, buf);
+        // One HTTP/2 connection has many heads; pingora and h2 bound those.
+        if read.is_ready() && self.head_ends.is_none() && !self.connection.is_busy() && !self.is_h2() {
+            let awaited = self.connection.heads() + 1;
+            self.head_ends = Some((awaited, Box::pin(tokio::time::sleep(self.head_patience))));
+        }
+        read
     }
 }
 

@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::support::{World, ca::Ca, problem, raw, upstream::Seen};
 
@@ -264,4 +268,37 @@ async fn under_tls_the_host_bound_cookie_counts_and_the_plain_one_does_not() {
         let control = Seen::read(client.get(format!("{origin}/api/v1/me")).send().await.unwrap()).await;
         assert_eq!(control.header("x-cloudbot-client"), Some("127.0.0.1"), "{alpn}");
     }
+}
+
+#[tokio::test]
+async fn a_head_that_trickles_in_is_cut_and_a_connection_between_two_requests_is_not() {
+    let patience = Duration::from_millis(400);
+    let world = World::start_with(|config| config.head_patience = patience).await;
+    let head = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut kept = TcpStream::connect(world.edge().public).await.unwrap();
+    kept.write_all(head).await.unwrap();
+    assert_eq!(read_answer(&mut kept).await, 200);
+
+    let mut slow = TcpStream::connect(world.edge().public).await.unwrap();
+    let trickling = async {
+        for byte in std::iter::repeat(b'a') {
+            if slow.write_all(&[byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), trickling).await.expect("it is cut");
+
+    // The other one was idle for all that time.
+    kept.write_all(head).await.unwrap();
+    assert_eq!(read_answer(&mut kept).await, 200);
+}
+
+async fn read_answer(tcp: &mut TcpStream) -> u16 {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"}\n") {
+        answer.push(tcp.read_u8().await.expect("an answer"));
+    }
+    std::str::from_utf8(&answer[9..12]).unwrap().parse().unwrap()
 }
