@@ -286,6 +286,8 @@ pub fn test_name() -> String {
 fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     let (before, last) = lines.split_at(lines.len().saturating_sub(15));
-    let warned = before.iter().filter(|line| ["WARN", "ERROR", "panicked"].iter().any(|word| line.contains(word)));
-    warned.rev().take(15).rev().chain(last).copied().collect::<Vec<_>>().join("\n")
+    let is_warning = |line: &&&str| ["WARN", "ERROR", "panicked"].iter().any(|word| line.contains(word));
+    let warned: Vec<&str> = before.iter().filter(is_warning).copied().collect();
+    let warned = &warned[warned.len().saturating_sub(15)..];
+    [warned, last].concat().join("\n")
 }

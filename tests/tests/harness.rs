@@ -79,6 +79,19 @@ async fn a_broken_answer_breaks_in_the_way_that_the_script_says() {
     assert!(hung_up.is_err(), "{hung_up:?}");
 }
 
+#[tokio::test]
+async fn a_silent_answer_ends_when_the_client_goes() {
+    let model = ModelServer::start().await;
+    model.script([Turn::FallsSilent { content: vec![text("half an answer")] }]);
+    let mut answer = ask(&model, KEY, &question("hello")).await;
+    answer.chunk().await.expect("the beginning");
+    assert!(model.requests()[0].answered_at.is_none());
+
+    drop(answer);
+
+    wait::until("the model server sees it", Duration::from_secs(10), async || model.requests()[0].answered_at).await;
+}
+
 #[test]
 fn a_process_that_stayed_behind_is_found_inside_a_fence_too() {
     let folder = tempfile::tempdir().expect("a temporary folder");

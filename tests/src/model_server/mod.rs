@@ -53,7 +53,7 @@ pub struct Recorded {
     pub headers: HeaderMap,
     pub body: Value,
     pub came_at: Instant,
-    /// When the last byte of the answer was handed over; nothing while it goes on.
+    /// When the last byte of the answer was handed over, or the client went; nothing while it goes on.
     pub answered_at: Option<Instant>,
 }
 
@@ -244,7 +244,7 @@ fn stream(
     let feed = async move {
         for piece in pieces {
             if sender.send(Ok(Frame::data(piece))).await.is_err() {
-                return;
+                return done(&state, index);
             }
             if !whole {
                 // Lets the piece leave alone, so that the other side really reads it alone.
