@@ -84,7 +84,18 @@ impl Fence {
         fence.flag(["--unshare-net", "--unshare-ipc"]);
         fence.flag(["--hostname", inside::HOSTNAME]);
         fence.flag(["--size", inside::SHM_BYTES, "--perms", "1777", "--tmpfs", "/dev/shm"]);
-        fence.flag(["--perms", "0755", "--tmpfs", "/var", "--perms", "1777", "--dir", "/var/tmp"]);
+        fence.flag([
+            "--perms",
+            "0755",
+            "--tmpfs",
+            "/var",
+            "--size",
+            inside::TMP_BYTES,
+            "--perms",
+            "1777",
+            "--tmpfs",
+            "/var/tmp",
+        ]);
         // Folders that bubblewrap makes on its own for what is in them are closed to others.
         for folder in
             ["/var/cache", "/etc/chromium", "/etc/chromium.d", "/etc/gtk-3.0", "/etc/ssl", "/etc/X11", "/home"]
@@ -106,7 +117,7 @@ impl Fence {
         fence.mount("--bind", files.desk, inside::DESK);
         fence.mount("--ro-bind", files.supervisor, inside::SUPERVISOR);
         fence.mount("--ro-bind", files.sidecar, inside::SIDECAR);
-        fence.flag(["--remount-ro", "/", "--chdir", "/"]);
+        fence.flag(["--remount-ro", "/run", "--remount-ro", "/var", "--remount-ro", "/", "--chdir", "/"]);
         fence
     }
 
@@ -122,7 +133,7 @@ impl Fence {
         fence.mount("--ro-bind", files.user_data, inside::USER_DATA);
         fence.mount("--bind", files.state, inside::GATE_STATE);
         fence.mount("--ro-bind", files.desk, inside::DESK);
-        fence.flag(["--remount-ro", "/", "--chdir", "/"]);
+        fence.flag(["--remount-ro", "/run", "--remount-ro", "/", "--chdir", "/"]);
         fence
     }
 
