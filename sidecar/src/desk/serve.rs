@@ -69,9 +69,8 @@ pub(super) async fn serve(listener: UnixListener, desk: Desk, gate_uid: Option<u
                 continue;
             }
         }
-        let (desk, stop, free) = (desk.clone(), stop.clone(), free.clone());
+        let (desk, stop, permit) = (desk.clone(), stop.clone(), free.clone().try_acquire_owned().ok());
         tasks.spawn(async move {
-            let permit = free.try_acquire().ok();
             if let Err(error) = connection(stream, desk, permit.is_some(), stop).await {
                 tracing::debug!(%error, "a call broke off");
             }

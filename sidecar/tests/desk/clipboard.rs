@@ -7,8 +7,9 @@ use sidecar::desk::clipboard::{Clipboard, MAX_BYTES};
 use crate::display::{DEADLINE, Display, eventually};
 
 fn xclip(display: &Display, arguments: &[&str]) -> Command {
-    let mut command = Command::new("xclip");
-    command.args(["-selection", "clipboard"]).args(arguments).env("DISPLAY", &display.name);
+    // xclip has no time limit of its own.
+    let mut command = Command::new("timeout");
+    command.args(["10", "xclip", "-selection", "clipboard"]).args(arguments).env("DISPLAY", &display.name);
     command.stdout(Stdio::piped()).stderr(Stdio::null());
     command
 }

@@ -64,7 +64,14 @@ struct Owner {
     /// What we offer while we own the selection.
     offered: Option<Arc<str>>,
     /// What has come so far of a text that arrives in parts.
-    parts: Option<Vec<u8>>,
+    parts: Option<Parts>,
+}
+
+#[derive(Default)]
+struct Parts {
+    bytes: Vec<u8>,
+    /// It is too long. The rest is still fetched, part by part: its owner waits for that before it does anything else.
+    over: bool,
 }
 
 impl Owner {
@@ -155,7 +162,7 @@ impl Owner {
         }
         let Some((kind, bytes)) = self.take_property()? else { return Ok(()) };
         if kind == self.atoms.INCR {
-            self.parts = Some(Vec::new());
+            self.parts = Some(Parts::default());
         } else {
             self.take_text(kind, bytes);
         }
@@ -167,19 +174,18 @@ impl Owner {
         if !ours || change.state != Property::NEW_VALUE || self.parts.is_none() {
             return Ok(());
         }
-        let Some((kind, part)) = self.take_property()? else {
-            self.parts = None;
-            return Ok(());
-        };
+        let taken = self.take_property()?;
         let Some(parts) = &mut self.parts else { return Ok(()) };
-        if part.is_empty() {
-            let all = std::mem::take(parts);
-            self.parts = None;
-            self.take_text(kind, all);
-        } else if parts.len() + part.len() > MAX_BYTES {
-            self.parts = None;
-        } else {
-            parts.extend(part);
+        match taken {
+            Some((kind, part)) if part.is_empty() => {
+                let parts = std::mem::take(parts);
+                self.parts = None;
+                if !parts.over {
+                    self.take_text(kind, parts.bytes);
+                }
+            }
+            Some((_, part)) if !parts.over && parts.bytes.len() + part.len() <= MAX_BYTES => parts.bytes.extend(part),
+            _ => *parts = Parts { bytes: Vec::new(), over: true },
         }
         Ok(())
     }

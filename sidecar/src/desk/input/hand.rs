@@ -10,7 +10,7 @@ use x11rb::{
     protocol::{
         Event,
         xkb::{self, ConnectionExt as _},
-        xproto::{self, ConnectionExt as _, KeyButMask},
+        xproto::{self, ConnectionExt as _, KeyButMask, ModMask},
         xtest::{self, ConnectionExt as _},
     },
     rust_connection::RustConnection,
@@ -193,12 +193,11 @@ impl Hand {
         let mut typed = Typed { count: 0, pause: None };
         for symbol in symbols {
             let held = self.modifiers()?;
-            match self.place(*symbol)? {
+            match self.place(*symbol, held)? {
                 Ok(place) => {
                     let exact = self.wrap(place, *symbol, held, true);
-                    self.press(place.key, &exact)?;
+                    self.press(place, held, &exact)?;
                     self.fake_key(place.key, false)?;
-                    self.unwrap(&exact)?;
                     self.spares.hold(place.key, false, Instant::now());
                     typed.count += 1;
                 }
@@ -235,13 +234,12 @@ impl Hand {
             return Ok(Ok(()));
         }
         let held = self.modifiers()?;
-        let place = match self.place(symbol)? {
+        let place = match self.place(symbol, held)? {
             Ok(place) => place,
             Err(_) => return Ok(Err(no_key(symbol))),
         };
         let around = self.wrap(place, symbol, held, exact);
-        self.press(place.key, &around)?;
-        self.unwrap(&around)?;
+        self.press(place, held, &around)?;
         self.held.insert(symbol, place.key);
         self.spares.hold(place.key, true, Instant::now());
         Ok(Ok(()))
@@ -251,10 +249,7 @@ impl Hand {
     fn wrap(&self, place: Place, symbol: u32, held: Modifiers, exact: bool) -> Vec<(u8, bool)> {
         let mut around = Vec::new();
         let symbol = Keysym::from(symbol);
-        let mut shift = place.shift;
-        if (held.caps && place.caps_matters) || (held.num && symbol.is_keypad_key() && place.shift_matters) {
-            shift = !shift;
-        }
+        let shift = place.shift != (held.caps && place.caps_matters);
         if shift && !held.shift {
             around.extend(self.keymap.shift.map(|key| (key, true)));
         }
@@ -269,16 +264,30 @@ impl Hand {
         around
     }
 
-    fn press(&mut self, key: u8, around: &[(u8, bool)]) -> Result<(), ReplyError> {
+    fn press(&mut self, place: Place, held: Modifiers, around: &[(u8, bool)]) -> Result<(), ReplyError> {
+        // Applications make capitals of what a lent key gives, without knowing a lower case for it.
+        let unlock = held.caps && place.lent;
+        if unlock {
+            self.lock_caps(false)?;
+        }
         for (modifier, down) in around {
             self.fake_key(*modifier, *down)?;
         }
-        self.fake_key(key, true)
-    }
-
-    fn unwrap(&mut self, around: &[(u8, bool)]) -> Result<(), ReplyError> {
+        self.fake_key(place.key, true)?;
         for (modifier, down) in around.iter().rev() {
             self.fake_key(*modifier, !*down)?;
+        }
+        if unlock {
+            self.lock_caps(true)?;
+        }
+        Ok(())
+    }
+
+    fn lock_caps(&self, on: bool) -> Result<(), ReplyError> {
+        if self.has_xkb {
+            let (caps, none, keyboard) = (ModMask::LOCK, ModMask::from(0u8), xkb::ID::USE_CORE_KBD.into());
+            let locks = if on { caps } else { none };
+            self.x.xkb_latch_lock_state(keyboard, caps, locks, false, xkb::Group::M1, none, false, 0)?;
         }
         Ok(())
     }
@@ -288,13 +297,15 @@ impl Hand {
     }
 
     /// The key of a symbol; a spare one is given that meaning where no key has it.
-    fn place(&mut self, symbol: u32) -> Result<Result<Place, Lent>, ReplyError> {
-        let lone = |key| Place { key, shift: false, level3: false, shift_matters: false, caps_matters: false };
+    fn place(&mut self, symbol: u32, held: Modifiers) -> Result<Result<Place, Lent>, ReplyError> {
+        let lone = |key| Place { key, lent: true, ..Place::default() };
         // Those that were lent come first: read back from the server they look like any other key, but only
         // `lend` keeps count of their use.
         let on_a_spare = |place: &Place, spares: &Spares| spares.bound().any(|key| key == place.key);
-        if let Some(place) = self.keymap.find(symbol).filter(|p| !on_a_spare(p, &self.spares)) {
-            return Ok(Ok(place));
+        // Num Lock alone chooses between the digit and the arrow of a keypad's key, and is not ours to turn.
+        let chosen = |p: &Place| !Keysym::from(symbol).is_keypad_key() || !p.shift_matters || p.shift == held.num;
+        if let Some(place) = self.keymap.find(symbol).filter(|p| chosen(p) && !on_a_spare(p, &self.spares)) {
+            return Ok(Ok(if Keysym::from(symbol).is_keypad_key() { Place { shift: false, ..place } } else { place }));
         }
         match self.spares.lend(symbol, Instant::now()) {
             Lent::Bound(key) => Ok(Ok(lone(key))),

@@ -15,7 +15,7 @@ pub(super) struct Layout {
 }
 
 /// A key, and what must be held so that it gives the symbol that was looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) key: u8,
     pub(super) shift: bool,
@@ -24,6 +24,8 @@ pub(super) struct Place {
     pub(super) shift_matters: bool,
     /// Does Caps Lock change what this key gives?
     pub(super) caps_matters: bool,
+    /// Has this key the symbol from us, for a while?
+    pub(super) lent: bool,
 }
 
 /// The symbols of one group (one language) of a layout.
@@ -66,7 +68,7 @@ impl Keymap {
                 let pair = [levels[usize::from(level3) * 2], levels[usize::from(level3) * 2 + 1]];
                 let shift_matters = pair[1] != 0 && pair[0] != pair[1];
                 let caps_matters = shift_matters && is_case_pair(pair);
-                let place = Place { key, shift, level3, shift_matters, caps_matters };
+                let place = Place { key, shift, level3, shift_matters, caps_matters, lent: false };
                 map.by_symbol.entry(symbol).or_insert(place);
                 let symbol = Keysym::from(symbol);
                 if let Some(c) = symbol.key_char()
@@ -142,7 +144,7 @@ mod tests {
 
         let place = Keymap::of(&layout, 0).find(raw('A')).unwrap();
 
-        assert_eq!(place, Place { key: 9, shift: true, level3: false, shift_matters: true, caps_matters: true });
+        assert_eq!(place, Place { key: 9, shift: true, shift_matters: true, caps_matters: true, ..Place::default() });
     }
 
     #[test]

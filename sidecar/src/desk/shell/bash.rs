@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use nix::fcntl::OFlag;
+use nix::{errno::Errno, fcntl::OFlag};
 use protocol::action::ShellOutput;
 use tokio::{
     io::AsyncWriteExt,
@@ -229,19 +229,23 @@ impl Bash {
         None
     }
 
-    /// Reads all that was printed by now.
+    /// Reads all that was printed by now. It asks the kernel itself: the runtime may not have heard yet that
+    /// there is something to read, and what was printed before the report belongs to this command.
     fn drain(&mut self) {
+        let mut bytes = [0; 64 << 10];
         let mut drained = 0;
-        loop {
-            let before = drained;
-            let output = &mut self.output;
-            let open = read(&self.printed, |bytes| {
-                drained += bytes.len();
-                output.push(bytes);
-            });
-            self.open &= open;
-            if !open || drained == before || drained > MAX_DRAINED {
-                return;
+        while drained < MAX_DRAINED {
+            match nix::unistd::read(&self.printed, &mut bytes) {
+                Ok(0) => {
+                    self.open = false;
+                    return;
+                }
+                Ok(n) => {
+                    drained += n;
+                    self.output.push(&bytes[..n]);
+                }
+                Err(Errno::EINTR) => {}
+                Err(_) => return,
             }
         }
     }
