@@ -252,6 +252,8 @@ impl ProxyHttp for Proxy {
         let problem = error_page::problem_of(error, ctx).filter(|_| !answered);
         let error_code = problem.as_ref().map_or(0, |problem| problem.status);
         if let Some(problem) = problem {
+            // The connection ends after this answer. A client that is not told would send its next request into it.
+            session.set_keepalive(None);
             let _ = error_page::send(session, problem, &ctx.request_id, self.door.browsers()).await;
         }
         FailToProxy { error_code, can_reuse_downstream: false }
