@@ -17,8 +17,8 @@ use std::{str::FromStr, time::Duration};
 
 use anyhow::Context;
 use sqlx::{
-    PgPool, SqlitePool,
-    postgres::PgPoolOptions,
+    Connection, PgConnection, PgPool, SqlitePool,
+    postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -61,18 +61,29 @@ macro_rules! transaction {
 }
 pub(crate) use transaction;
 
+/// How long a database may take to answer.
+const CONNECT: Duration = Duration::from_secs(10);
+
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 
 impl Db {
     /// Connects to `url` (`sqlite:PATH` or `postgres://…`) and brings its tables up to date.
     pub async fn connect(url: &str) -> anyhow::Result<Self> {
         let db = if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(10));
-            Db::Postgres(
-                pool.connect(url)
-                    .await
-                    .context("connect to PostgreSQL: check CLOUDBOT_DATABASE_URL and that the server runs")?,
-            )
+            // Once without the pool, which would hide the cause behind its own time-out.
+            let options = PgConnectOptions::from_str(url).context("read CLOUDBOT_DATABASE_URL")?;
+            let place = format!("{}:{}", options.get_host(), options.get_port());
+            let tried =
+                || format!("connect to PostgreSQL at {place}: check CLOUDBOT_DATABASE_URL and that the server runs");
+            let first = tokio::time::timeout(CONNECT, PgConnection::connect_with(&options)).await;
+            first
+                .with_context(|| format!("{} (no answer within {CONNECT:?})", tried()))?
+                .with_context(tried)?
+                .close()
+                .await
+                .with_context(tried)?;
+            let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(CONNECT);
+            Db::Postgres(pool.connect_with(options).await.with_context(tried)?)
         } else if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url)
                 .context("read CLOUDBOT_DATABASE_URL")?

@@ -105,6 +105,13 @@ pub async fn list_logins(State(app): State<Shared>, Owner(caller): Owner) -> Res
     Ok(axum::Json(refresh::list(&app, &caller).await?))
 }
 
+/// Signs all other browsers out.
+#[utoipa::path(delete, path = "/auth/sessions", responses((status = 204, description = "Signed out"), (status = "4XX", body = Problem)))]
+pub async fn end_other_logins(State(app): State<Shared>, Owner(caller): Owner) -> Result<StatusCode, ApiError> {
+    refresh::end_others(&app, &caller).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Signs one browser out.
 #[utoipa::path(delete, path = "/auth/sessions/{id}", params(("id" = LoginId, Path)), responses(
     (status = 204, description = "Signed out"), (status = "4XX", body = Problem)))]

@@ -74,7 +74,7 @@ fn public() -> OpenApiRouter<Shared> {
         .routes(routes!(auth::logout))
         .routes(routes!(auth::me))
         .routes(routes!(auth::change_password))
-        .routes(routes!(auth::list_logins))
+        .routes(routes!(auth::list_logins, auth::end_other_logins))
         .routes(routes!(auth::end_login))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::delete))

@@ -5,6 +5,7 @@ pub mod journal;
 
 use protocol::{
     DesktopId, SessionId, UserId,
+    desktop::DesktopState,
     error::{Code, Problem},
     event::Event,
     session::{CreateSession, Page, PatchSession, Session, SessionState},
@@ -81,11 +82,14 @@ pub async fn delete(app: &App, user: &UserId, id: &SessionId) -> Result<(), ApiE
     Ok(db::sessions::delete(&app.db, id).await?)
 }
 
-/// Asks the agent to stop. Where no VM would hear it, the session is ended here.
+/// Asks the agent to stop. Where no sidecar would hear it, the session is ended here.
 pub async fn stop(app: &App, user: &UserId, id: &SessionId) -> Result<Session, ApiError> {
     let row = owned(app, user, id).await?;
+    let desktop = desktops::owned(app, user, &row.desktop_id).await?;
     if row.state == SessionState::Queued {
         journal::set_state(app, &row, SessionState::Cancelled, Some("stopped before it began")).await?;
+    } else if row.state.has_work() && desktop.state != DesktopState::Ready {
+        journal::set_state(app, &row, SessionState::Cancelled, Some("stopped while the desktop was away")).await?;
     } else if row.state.has_work() {
         app.hub.call(Change::Stop { session_id: id.clone(), desktop_id: row.desktop_id.clone() });
     }

@@ -43,9 +43,5 @@ pub async fn change_password(app: &App, caller: &Caller, current: String, new: S
     password::check(&new, &row.email).map_err(|detail| Problem::new(Code::WeakPassword, detail))?;
     let hash = app.hasher.hash(new).await?;
     db::users::set_password(&app.db, &caller.user_id, &hash).await?;
-    let keep = match &caller.via {
-        Via::Browser(login) => Some(login),
-        Via::Token(_) => None,
-    };
-    refresh::end_others(app, &caller.user_id, keep).await
+    refresh::end_others(app, caller).await
 }

@@ -86,9 +86,13 @@ pub async fn end(app: &App, user: &UserId, login: &LoginId) -> Result<(), ApiErr
     if db::logins::delete(&app.db, login, user).await? { Ok(()) } else { Err(not_found("sign-in")) }
 }
 
-/// Signs all browsers of a user out but one.
-pub async fn end_others(app: &App, user: &UserId, keep: Option<&LoginId>) -> Result<(), ApiError> {
-    Ok(db::logins::delete_others(&app.db, user, keep).await?)
+/// Signs all browsers of the caller out but the one that asks.
+pub async fn end_others(app: &App, caller: &Caller) -> Result<(), ApiError> {
+    let keep = match &caller.via {
+        Via::Browser(login) => Some(login),
+        Via::Token(_) => None,
+    };
+    Ok(db::logins::delete_others(&app.db, &caller.user_id, keep).await?)
 }
 
 fn signed_out() -> ApiError {

@@ -55,7 +55,7 @@ impl Painter {
     }
 
     /// The update as bytes; empty when there is nothing to tell.
-    pub(super) fn paint(mut self, order: Order) -> (Self, BytesMut) {
+    pub(super) fn paint(mut self: Box<Self>, order: Order) -> (Box<Self>, BytesMut) {
         let mut out = BytesMut::new();
         let mut update = Update::begin(&mut out);
         if order.extras.extended_mouse_buttons {

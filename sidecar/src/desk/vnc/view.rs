@@ -27,8 +27,8 @@ pub(super) struct View {
 }
 
 enum Easel {
-    Ready(Painter),
-    Painting(JoinHandle<(Painter, BytesMut)>),
+    Ready(Box<Painter>),
+    Painting(JoinHandle<(Box<Painter>, BytesMut)>),
     /// The painter's thread failed, which ends the connection.
     Gone,
 }
@@ -44,7 +44,7 @@ pub(super) enum Seen {
 impl View {
     pub(super) fn new(frame: Arc<Frame>, frames: watch::Receiver<Arc<Frame>>) -> Result<Self, ServeError> {
         let size = sizes::of(&frame)?;
-        let painter = Easel::Ready(Painter::new(size.0, size.1));
+        let painter = Easel::Ready(Box::new(Painter::new(size.0, size.1)));
         Ok(Self { frames, frame, size, painter, drawn: Vec::new(), wanted: Vec::new() })
     }
 
