@@ -229,6 +229,14 @@ impl Api {
             .unwrap_or_else(|failure| panic!("run {command:?}: {failure:?}"))
     }
 
+    /// Waits until something on the desktop has made this file.
+    pub async fn wait_for_file(&self, id: &DesktopId, path: &str) {
+        wait::until(&format!("{path} is there"), Duration::from_secs(30), async || {
+            (self.shell(id, &format!("test -e {path}")).await.exit_code == Some(0)).then_some(())
+        })
+        .await;
+    }
+
     pub async fn act(&self, id: &DesktopId, action: Action) -> Answer<ActionOutcome> {
         self.post(&format!("desktops/{id}/actions"), &ActionRequest { action, picture: None }).await
     }

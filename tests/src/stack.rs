@@ -105,6 +105,8 @@ pub struct Stack {
     pub model: ModelServer,
     control: Process,
     edge: Process,
+    /// A killed control cannot end its desktops.
+    control_was_killed: bool,
     over: bool,
     folder: TempDir,
 }
@@ -121,7 +123,7 @@ impl Stack {
         let control = layout.start("control");
         // The edge needs the certificates that control writes when it first starts.
         let edge = layout.start("edge");
-        let mut stack = Self { layout, model, control, edge, over: false, folder };
+        let mut stack = Self { layout, model, control, edge, control_was_killed: false, over: false, folder };
         stack.wait_until_ready().await;
         stack
     }
@@ -162,11 +164,13 @@ impl Stack {
     /// Ends control as a crash would; its desktops are left alone.
     pub fn kill_control(&mut self) {
         self.control.kill();
+        self.control_was_killed = true;
     }
 
     /// Starts control again, on the same data.
     pub async fn start_control(&mut self) {
         self.control = self.layout.start("control");
+        self.control_was_killed = false;
         self.wait_until_ready().await;
     }
 
@@ -204,10 +208,12 @@ impl Stack {
         wrong.extend(self.control.stop(CONTROL_STOPS_WITHIN).err());
         wrong.extend(self.edge.stop(EDGE_STOPS_WITHIN).err());
         let left = || processes::of_folder(&self.layout.data);
-        if !wait::blocking(Duration::from_secs(5), || left().is_empty()) {
+        if self.control_was_killed || !wait::blocking(Duration::from_secs(5), || left().is_empty()) {
             for process in left() {
                 let command: String = process.command.join(" ").chars().take(160).collect();
-                wrong.push(format!("stayed behind: {} {command}", process.pid));
+                if !self.control_was_killed {
+                    wrong.push(format!("stayed behind: {} {command}", process.pid));
+                }
                 process.kill();
             }
             wait::blocking(Duration::from_secs(5), || left().is_empty());

@@ -35,10 +35,14 @@ impl Viewer {
         Ok(viewer)
     }
 
-    /// Asks for the whole screen and waits until it is there.
+    /// Asks for the whole screen and waits until it is there. A server may tell its size in an update of its own first.
     pub async fn whole_screen(&mut self) -> &Picture {
+        let mut painted = 0;
         self.ask(false).await;
-        self.read_update().await;
+        while painted < u64::from(self.screen.size.width) * u64::from(self.screen.size.height) {
+            painted += self.read_update().await;
+            self.ask(true).await;
+        }
         &self.screen
     }
 
@@ -112,8 +116,8 @@ impl Viewer {
         self.send(message).await;
     }
 
-    /// Reads messages until one FramebufferUpdate is in.
-    async fn read_update(&mut self) {
+    /// Reads messages until one FramebufferUpdate is in; answers how many pixels it brought.
+    async fn read_update(&mut self) -> u64 {
         loop {
             match self.read(1).await[0] {
                 0 => break,
@@ -126,12 +130,14 @@ impl Viewer {
             }
         }
         let rectangles = self.read(3).await.split_off(1).get_u16();
+        let mut painted = 0;
         for _ in 0..rectangles {
             let mut head = self.read(12).await;
             let (x, y) = (u32::from(head.get_u16()), u32::from(head.get_u16()));
             let (width, height) = (u32::from(head.get_u16()), u32::from(head.get_u16()));
             match head.get_i32() {
                 RAW => {
+                    painted += u64::from(width) * u64::from(height);
                     let pixels = self.read(width as usize * height as usize * 4).await;
                     for (index, pixel) in pixels.chunks_exact(4).enumerate() {
                         let (column, row) = (index as u32 % width, index as u32 / width);
@@ -142,6 +148,7 @@ impl Viewer {
                 other => panic!("the server used encoding {other}, which was not offered"),
             }
         }
+        painted
     }
 
     async fn read(&mut self, length: usize) -> BytesMut {

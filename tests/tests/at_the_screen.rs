@@ -27,10 +27,7 @@ async fn keys_and_pointer_reach_the_desktop_and_pictures_come_back() {
     two.whole_screen().await;
 
     ada.shell(&desktop, "xterm -geometry 100x30+200+100 -e sh -c 'cat > ~/typed.txt' > /dev/null 2>&1 &").await;
-    wait::until("the window is there", Duration::from_secs(20), async || {
-        ada.shell(&desktop, "ls ~").await.output.contains("typed.txt").then_some(())
-    })
-    .await;
+    ada.wait_for_file(&desktop, "~/typed.txt").await;
     wait::until("both see it", Duration::from_secs(20), async || {
         let first = one.change().await.difference(&seen);
         let second = two.change().await.difference(&seen);

@@ -85,11 +85,7 @@ async fn clicks_and_keys_reach_the_desktop(ada: &Api, desktop: &DesktopId, sessi
     // A window that writes down what is typed into it.
     let open = "xterm -e sh -c 'cat > ~/typed.txt' > /dev/null 2>&1 &";
     ada.shell(desktop, open).await;
-    wait::until("the window is there", Duration::from_secs(20), async || {
-        let there = ada.shell(desktop, "test -e ~/typed.txt && echo there").await;
-        there.output.contains("there").then_some(())
-    })
-    .await;
+    ada.wait_for_file(desktop, "~/typed.txt").await;
 
     let events = ada.ask(session, "/click 300 200").await;
     assert!(!only_result(&events).is_error, "{events:?}");

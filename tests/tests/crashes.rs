@@ -84,10 +84,7 @@ async fn an_action_that_was_cut_off_is_marked_and_never_repeated() {
     ]);
 
     let seq = ada.say(&session, "Run it").await;
-    wait::until("the command runs", Duration::from_secs(30), async || {
-        ada.shell(&desktop, "cat ~/ran.txt").await.output.contains("ran").then_some(())
-    })
-    .await;
+    ada.wait_for_file(&desktop, "~/ran.txt").await;
     stack::signal(part(&stack, "gate").pid, Signal::SIGKILL);
 
     let events = ada.wait_until_done(&session, seq).await;
@@ -113,10 +110,7 @@ async fn the_agent_waits_for_a_control_that_is_away_and_goes_on() {
     stack.model.script([Turn::asks([tool_use("bash", json!({ "command": command }))]), Turn::ends("It went on.")]);
 
     let seq = ada.say(&session, "Run it").await;
-    wait::until("the command runs", Duration::from_secs(30), async || {
-        ada.shell(&desktop, "cat ~/ran.txt").await.output.contains("ran").then_some(())
-    })
-    .await;
+    ada.wait_for_file(&desktop, "~/ran.txt").await;
     stack.kill_control();
     // The edge still knows her for as long as its answer is fresh.
     ada.shell(&desktop, "touch ~/go-on").await;
@@ -147,10 +141,7 @@ async fn a_turn_survives_a_cut_wire_between_the_desktop_and_the_edge() {
     ]);
 
     let seq = ada.say(&session, "Run it").await;
-    wait::until("the command runs", Duration::from_secs(30), async || {
-        ada.shell(&desktop, "cat ~/ran.txt").await.output.contains("ran").then_some(())
-    })
-    .await;
+    ada.wait_for_file(&desktop, "~/ran.txt").await;
     wire.cut();
     ada.shell(&desktop, "touch ~/go-on").await;
     // Its sign of life is missing, and the agent cannot store what it has; neither may do harm.

@@ -50,10 +50,7 @@ async fn a_second_session_waits_for_the_first() {
     ]);
 
     let first_seq = ada.say(&first, "Go first").await;
-    wait::until("the first session is busy", Duration::from_secs(30), async || {
-        ada.shell(&desktop, "ls ~").await.output.contains("busy").then_some(())
-    })
-    .await;
+    ada.wait_for_file(&desktop, "~/busy").await;
     let second_seq = ada.say(&second, "Go second").await;
     wait::until("the second session is queued", Duration::from_secs(10), async || {
         (ada.session(&second).await.state == SessionState::Queued).then_some(())
@@ -208,10 +205,7 @@ async fn stop_ends_a_running_tool(stack: &Stack, ada: &Api, desktop: &DesktopId,
     stack.model.script([Turn::asks([tool_use("bash", json!({ "command": command })), tool("screenshot", json!({}))])]);
     let mut chat = open_at_the_end(ada, desktop, session).await;
     chat.send(&ChatUp::Send { client_id: "four".to_owned(), text: "Run".to_owned() }).await;
-    wait::until("the command runs", Duration::from_secs(30), async || {
-        ada.shell(desktop, "ls ~").await.output.contains("started").then_some(())
-    })
-    .await;
+    ada.wait_for_file(desktop, "~/started").await;
 
     ada.order(&format!("sessions/{session}/stop")).await.expect("stop by the API");
     let frames = chat.until(is_end).await;
