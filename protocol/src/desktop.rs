@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{DesktopId, Millis};
+use crate::{DesktopId, Millis, spelled::spelled};
 
 /// A size in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -24,69 +24,27 @@ impl Size {
     }
 }
 
-/// Where a desktop is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DesktopState {
-    /// Stored; nothing runs yet.
-    Requested,
-    /// The provider has been asked for a VM.
-    Launching,
-    /// The VM runs, its sidecar does not answer yet.
-    Booting,
-    /// The sidecar answers and the screen is painted.
-    Ready,
-    /// The VM is being ended; the home stays.
-    Stopping,
-    Stopped,
-    /// The VM was taken away; another one is on its way.
-    Interrupted,
-    /// It cannot go on by itself; `reason` says why. It can be started again or deleted.
-    Failed,
-    /// VM and home are being removed.
-    Deleting,
-    Deleted,
-}
-
-impl DesktopState {
-    pub const ALL: &[DesktopState] = &[
-        Self::Requested,
-        Self::Launching,
-        Self::Booting,
-        Self::Ready,
-        Self::Stopping,
-        Self::Stopped,
-        Self::Interrupted,
-        Self::Failed,
-        Self::Deleting,
-        Self::Deleted,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Requested => "requested",
-            Self::Launching => "launching",
-            Self::Booting => "booting",
-            Self::Ready => "ready",
-            Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
-            Self::Interrupted => "interrupted",
-            Self::Failed => "failed",
-            Self::Deleting => "deleting",
-            Self::Deleted => "deleted",
-        }
-    }
-}
-
-impl std::str::FromStr for DesktopState {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|s| s.as_str() == text)
-            .ok_or_else(|| format!("no desktop state is called {text:?}"))
+spelled! {
+    /// Where a desktop is in its life.
+    DesktopState, "desktop state", {
+        /// Stored; nothing runs yet.
+        Requested => "requested",
+        /// The provider has been asked for a VM.
+        Launching => "launching",
+        /// The VM runs, its sidecar does not answer yet.
+        Booting => "booting",
+        /// The sidecar answers and the screen is painted.
+        Ready => "ready",
+        /// The VM is being ended; the home stays.
+        Stopping => "stopping",
+        Stopped => "stopped",
+        /// The VM was taken away; another one is on its way.
+        Interrupted => "interrupted",
+        /// It cannot go on by itself; `reason` says why. It can be started again or deleted.
+        Failed => "failed",
+        /// VM and home are being removed.
+        Deleting => "deleting",
+        Deleted => "deleted",
     }
 }
 

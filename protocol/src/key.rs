@@ -3,34 +3,12 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Millis;
+use crate::{Millis, spelled::spelled};
 
-/// A company whose models the agent can think with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ModelProvider {
-    Anthropic,
-}
-
-impl ModelProvider {
-    pub const ALL: &[ModelProvider] = &[ModelProvider::Anthropic];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ModelProvider::Anthropic => "anthropic",
-        }
-    }
-}
-
-impl std::str::FromStr for ModelProvider {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|p| p.as_str() == text)
-            .ok_or_else(|| format!("no model provider is called {text:?}"))
+spelled! {
+    /// A company whose models the agent can think with.
+    ModelProvider, "model provider", {
+        Anthropic => "anthropic",
     }
 }
 

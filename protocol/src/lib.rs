@@ -15,6 +15,7 @@ pub mod journal;
 pub mod key;
 pub mod paths;
 pub mod session;
+mod spelled;
 pub mod user;
 pub mod vm;
 

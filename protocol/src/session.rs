@@ -3,69 +3,33 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{DesktopId, MessageId, Millis, SessionId};
+use crate::{DesktopId, MessageId, Millis, SessionId, spelled::spelled};
 
-/// Where a session is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SessionState {
-    /// Nothing to do.
-    Idle,
-    /// A message waits for the desktop: it is not ready, or busy with another session.
-    Queued,
-    Running,
-    /// An action waits for a person's word.
-    WaitingApproval,
-    /// A person drives.
-    Paused,
-    /// The agent cannot reach control and waits for it.
-    WaitingControl,
-    /// The last turn ended with an error; the next message tries again.
-    Failed,
-    /// Ended by a person before it was done; the next message goes on.
-    Cancelled,
+spelled! {
+    /// Where a session is in its life.
+    SessionState, "session state", {
+        /// Nothing to do.
+        Idle => "idle",
+        /// A message waits for the desktop: it is not ready, or busy with another session.
+        Queued => "queued",
+        Running => "running",
+        /// An action waits for a person's word.
+        WaitingApproval => "waiting_approval",
+        /// A person drives.
+        Paused => "paused",
+        /// The agent cannot reach control and waits for it.
+        WaitingControl => "waiting_control",
+        /// The last turn ended with an error; the next message tries again.
+        Failed => "failed",
+        /// Ended by a person before it was done; the next message goes on.
+        Cancelled => "cancelled",
+    }
 }
 
 impl SessionState {
-    pub const ALL: &[SessionState] = &[
-        Self::Idle,
-        Self::Queued,
-        Self::Running,
-        Self::WaitingApproval,
-        Self::Paused,
-        Self::WaitingControl,
-        Self::Failed,
-        Self::Cancelled,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::WaitingApproval => "waiting_approval",
-            Self::Paused => "paused",
-            Self::WaitingControl => "waiting_control",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
     /// Does the agent have something to do, now or as soon as it can?
     pub fn has_work(self) -> bool {
         matches!(self, Self::Queued | Self::Running | Self::WaitingApproval | Self::Paused | Self::WaitingControl)
-    }
-}
-
-impl std::str::FromStr for SessionState {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|s| s.as_str() == text)
-            .ok_or_else(|| format!("no session state is called {text:?}"))
     }
 }
 

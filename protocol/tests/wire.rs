@@ -88,12 +88,15 @@ fn desktops() {
 }
 
 #[test]
-fn a_state_is_spelled_alike_in_json_and_as_text() {
+fn a_name_is_spelled_alike_in_json_and_as_text() {
     for state in DesktopState::ALL {
         assert_eq!(json!(state), json!(state.as_str()));
     }
     for state in SessionState::ALL {
         assert_eq!(json!(state), json!(state.as_str()));
+    }
+    for provider in ModelProvider::ALL {
+        assert_eq!(json!(provider), json!(provider.as_str()));
     }
 }
 
