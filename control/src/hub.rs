@@ -1,7 +1,7 @@
 //! Who waits for what: changes are called out here, and whoever listens looks the thing up itself.
 //!
 //! A call says "look again" and carries no state, so one that is missed costs a moment, never a fact;
-//! listeners also look again by themselves every few seconds, which covers other controls on one database.
+//! listeners also look again by themselves every ten seconds, which covers other controls on one database.
 
 use protocol::{DesktopId, SessionId, UserId};
 use tokio::sync::broadcast;
@@ -52,7 +52,7 @@ pub struct Listener {
 impl Listener {
     /// The next change; `None` means that some were missed, or that it is time to look anyway.
     pub async fn next(&mut self) -> Option<Change> {
-        match tokio::time::timeout(std::time::Duration::from_secs(3), self.changes.recv()).await {
+        match tokio::time::timeout(std::time::Duration::from_secs(10), self.changes.recv()).await {
             Ok(Ok(change)) => Some(change),
             Ok(Err(_)) | Err(_) => None,
         }
