@@ -1,3 +1,5 @@
+//! What the agent does next, whatever stands in the record.
+
 use proptest::prelude::*;
 use protocol::{MessageId, UserId, event::Event};
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! What becomes of a stream of events, whole, broken off or strange.
+
 use super::*;
 
 fn stream(events: &[Value]) -> Result<(Vec<Seen>, Option<Whole>), Broken> {

@@ -1,3 +1,5 @@
+//! What the record becomes when the model is asked again.
+
 use std::collections::HashMap;
 
 use protocol::{
