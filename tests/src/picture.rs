@@ -40,9 +40,10 @@ impl Picture {
         [self.rgb[start], self.rgb[start + 1], self.rgb[start + 2]]
     }
 
-    pub fn set(&mut self, x: u32, y: u32, pixel: [u8; 3]) {
+    /// Paints part of a row.
+    pub fn set_row(&mut self, x: u32, y: u32, rgb: &[u8]) {
         let start = (y as usize * self.size.width as usize + x as usize) * 3;
-        self.rgb[start..start + 3].copy_from_slice(&pixel);
+        self.rgb[start..start + rgb.len()].copy_from_slice(rgb);
     }
 
     /// How many colours it has: a black or half-painted screen has few.

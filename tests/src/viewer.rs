@@ -139,9 +139,10 @@ impl Viewer {
                 RAW => {
                     painted += u64::from(width) * u64::from(height);
                     let pixels = self.read(width as usize * height as usize * 4).await;
-                    for (index, pixel) in pixels.chunks_exact(4).enumerate() {
-                        let (column, row) = (index as u32 % width, index as u32 / width);
-                        self.screen.set(x + column, y + row, [pixel[2], pixel[1], pixel[0]]);
+                    let row =
+                        |pixels: &[u8]| pixels.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0]]).collect::<Vec<u8>>();
+                    for (down, pixels) in pixels.chunks_exact(width as usize * 4).enumerate() {
+                        self.screen.set_row(x, y + down as u32, &row(pixels));
                     }
                 }
                 DESKTOP_SIZE => self.screen = Picture::black(Size { width, height }),

@@ -63,11 +63,50 @@ async fn a_desktop_is_repaired_when_a_part_of_it_is_killed() {
         })
         .await;
         assert_eq!(ada.shell(&desktop, "cat ~/kept.txt").await.output.trim(), "kept", "after the {victim} died");
+        if victim == "X" {
+            let now = ada.desktop(&desktop).await.expect("read a desktop");
+            assert!(now.generation > 1, "a desktop whose X server died gets another VM");
+            assert!(stack.control_log().contains("interrupted"), "and the operator can read of it");
+        }
         let now = parts(&stack);
         for name in ["gate", "desk", "X"] {
             assert_eq!(now.iter().filter(|(part, _)| part == name).count(), 1, "after the {victim} died: {now:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_no_row_stands_for_is_ended() {
+    let mut stack = Stack::start().await;
+    let ada = stack.user("ada").await;
+    ada.ready_desktop().await;
+    assert!(!parts(&stack).is_empty());
+
+    stack.kill_control();
+    for file in stack::find(&stack.layout.data.join("control"), |file| file.to_string_lossy().contains("cloudbot.db")) {
+        std::fs::remove_file(file).expect("lose the database");
+    }
+    stack.start_control().await;
+
+    wait::until("the orphan is gone", REPAIRED_WITHIN, async || parts(&stack).is_empty().then_some(())).await;
+    let bob = stack.user("bob").await;
+    bob.ready_desktop().await;
+}
+
+#[tokio::test]
+async fn a_control_that_is_not_told_otherwise_leaves_its_desktops_running() {
+    let env = vec![("CLOUDBOT_STOP_DESKTOPS_ON_EXIT", "false".to_owned())];
+    let mut stack = Stack::with(Options { env, ..Options::default() }).await;
+    let ada = stack.user("ada").await;
+    let desktop = ada.ready_desktop().await;
+    let before = parts(&stack);
+
+    stack.restart_control().await;
+
+    let again = ada.wait_for(&desktop.id, DesktopState::Ready).await;
+    assert_eq!((again.generation, parts(&stack)), (desktop.generation, before));
+    // What control leaves on purpose is for the test to end.
+    ada.stop(&desktop.id).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! What an agent with a shell can reach: its desktop, and nothing that would let it be somebody else.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    net::{TcpListener, UdpSocket},
+    path::PathBuf,
+};
 
 use harness::{
     Api, Options, Stack, Turn,
@@ -57,12 +61,15 @@ async fn the_provider_key_is_written_nowhere_in_plain_text() {
     let shown: serde_json::Value = ada.get("keys").await.expect("list keys");
     assert!(shown.to_string().contains("3fQA") && !shown.to_string().contains(KEY), "{shown}");
     // Everything that was written: logs, database with its journal, the VM's files, the record, the homes.
+    let mut database_was_read = false;
     for file in find(stack.folder(), |_| true) {
         let words = String::from_utf8_lossy(&fs::read(&file).unwrap_or_default()).into_owned();
         for (name, secret) in &secrets {
             assert!(!words.contains(secret.as_str()), "{name} stands in {}", file.display());
         }
+        database_was_read |= words.contains("ada@example.org");
     }
+    assert!(database_was_read, "her address stands in the database, so that was searched, too");
 }
 
 async fn the_shell_is_fenced(stack: &Stack, ada: &Api, desktop: &DesktopId) {
@@ -150,9 +157,14 @@ async fn a_link_to_a_secret_opens_nothing(stack: &Stack, ada: &Api, desktop: &De
 
 async fn the_machine_around_it_is_out_of_reach(stack: &Stack, ada: &Api, desktop: &DesktopId) {
     let layout = &stack.layout;
-    for port in [layout.public, layout.vm, layout.metrics, layout.control] {
-        // 10.0.2.2 is what slirp4netns calls the host.
-        for host in ["127.0.0.1", "10.0.2.2", "169.254.169.254"] {
+    // What a developer's careless server does: it listens on every interface.
+    let server = TcpListener::bind("0.0.0.0:0").expect("listen on every interface");
+    let careless = server.local_addr().expect("a port").port();
+    // 10.0.2.2 is what slirp4netns calls the host.
+    let mut hosts = vec!["127.0.0.1".to_owned(), "10.0.2.2".to_owned(), "169.254.169.254".to_owned()];
+    hosts.extend(outward_address());
+    for port in [layout.public, layout.vm, layout.metrics, layout.control, careless] {
+        for host in &hosts {
             let tried = format!("timeout 3 bash -c 'exec 3<>/dev/tcp/{host}/{port}' 2>&1 && echo connected");
             let said = ada.shell(desktop, &tried).await.output;
             assert!(!said.contains("connected"), "{host}:{port} can be reached from inside");
@@ -197,6 +209,13 @@ fn secrets(stack: &Stack, ada: &Api) -> Vec<(String, String)> {
     secrets.retain(|(_, secret)| !secret.is_empty());
     assert!(stack.layout.data.is_dir());
     secrets
+}
+
+/// The address by which this machine is known to others, if it has one. Nothing is sent.
+fn outward_address() -> Option<String> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("198.51.100.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip().to_string())
 }
 
 fn gate(stack: &Stack) -> Found {
