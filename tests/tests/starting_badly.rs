@@ -15,7 +15,7 @@ use harness::{
     wait,
 };
 use http::StatusCode;
-use nix::unistd::Uid;
+use nix::unistd::{Gid, Uid};
 use protocol::error::Code;
 use tempfile::TempDir;
 
@@ -94,7 +94,7 @@ fn a_data_folder_that_cannot_be_written_is_named() {
 fn a_disk_that_is_full_from_the_start_is_named() {
     let (_folder, layout) = layout(Options::default());
 
-    let words = ends_badly(&layout, on_a_disk(&layout, "size=8k"));
+    let words = ends_badly(&layout, on_a_disk(&layout, "mode=0777,size=8k"));
 
     assert!(["no space left", "disk is full"].iter().any(|said| words.to_lowercase().contains(said)), "{words}");
 }
@@ -129,7 +129,7 @@ async fn a_disk_that_fills_up_loses_nothing_and_says_so() {
     let folder = tempfile::Builder::new().prefix("cb-").tempdir().expect("a temporary folder");
     let edge_certs = |pid: i32, layout: &Layout| format!("/proc/{pid}/root{}/edge", layout.data.display());
     let layout = Layout::new(folder.path(), "http://127.0.0.1:9", Options::default());
-    let control = Process::start("control", on_a_disk(&layout, "size=6m"), &layout.log("control"));
+    let control = Process::start("control", on_a_disk(&layout, "mode=0777,size=6m"), &layout.log("control"));
     let inside = format!("/proc/{}/root{}", control.pid(), layout.data.display());
     wait::until("control has written its certificates", SOON, async || {
         Path::new(&inside).join("edge/key.pem").exists().then_some(())
@@ -212,13 +212,18 @@ fn says(words: &str, parts: &[&str]) {
 /// Control on a data folder that is a small disk of its own, in a mount namespace that ends with it.
 fn on_a_disk(layout: &Layout, options: &str) -> Command {
     fs::create_dir_all(&layout.data).expect("create the data folder");
+    let (user, group) = (Uid::effective(), Gid::effective());
     let mut command = Command::new("unshare");
     command.arg("--mount");
-    if !Uid::effective().is_root() {
-        command.arg("--map-root-user");
-    }
     let mount = r#"mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@""#;
-    command.args(["--", "sh", "-c", mount, "sh", options]).arg(&layout.data).arg(binary("control"));
+    if user.is_root() {
+        command.args(["--", "sh", "-c", mount, "sh", options]).arg(&layout.data);
+    } else {
+        // Who may not mount becomes root for that in a user namespace, and itself again in another one.
+        command.args(["--map-root-user", "--", "sh", "-c", mount, "sh", options]).arg(&layout.data);
+        command.args(["unshare", &format!("--map-user={user}"), &format!("--map-group={group}"), "--"]);
+    }
+    command.arg(binary("control"));
     layout.dress(&mut command);
     command
 }
