@@ -1,12 +1,15 @@
 //! What the desk does for each call of the gate.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use protocol::{
     action::{Action, ActionOutcome},
     desktop::Size,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::{
     clipboard::Clipboard,
@@ -23,6 +26,9 @@ use super::{
 };
 use crate::link::{Answer, Call, Refusal, ScreenshotCall, frame::MAX_BYTES};
 
+/// How long a painted session may take to show its panel; some have none.
+const PANEL_BOUND: Duration = Duration::from_secs(3);
+
 /// All that the calls need.
 #[derive(Clone)]
 pub(super) struct Desk {
@@ -32,11 +38,22 @@ pub(super) struct Desk {
     shells: Arc<Shells>,
     /// Actions are done one after another, or one would wait for what the other draws.
     acting: Arc<Mutex<()>>,
+    /// Since when the session's first picture is there, and whether it is whole and has come to rest.
+    painted_since: Arc<OnceLock<Instant>>,
+    first_painted: Arc<OnceCell<()>>,
 }
 
 impl Desk {
     pub(super) fn new(screen: Screen, input: Input, clipboard: Clipboard, shells: Shells) -> Desk {
-        Desk { screen, input, clipboard, shells: Arc::new(shells), acting: Arc::default() }
+        Desk {
+            screen,
+            input,
+            clipboard,
+            shells: Arc::new(shells),
+            acting: Arc::default(),
+            painted_since: Arc::default(),
+            first_painted: Arc::default(),
+        }
     }
 
     /// Answers a call, with the bytes that follow the answer. Dropping the future gives the call up.
@@ -74,6 +91,15 @@ impl Desk {
 
     async fn health(&self) -> Result<Answer, Refusal> {
         let health = health::check(&self.screen, None).await?;
+        if health.painted && !self.first_painted.initialized() {
+            let waited = self.painted_since.get_or_init(Instant::now).elapsed();
+            if !health.panel && waited < PANEL_BOUND {
+                let detail = "the panel has not come yet".to_owned();
+                return Ok(Answer::Health { painted: false, screen: health.screen, detail });
+            }
+            let settled = async { Watch::start(&self.screen).await?.settle(settle::FIRST_PAINT).await.map(drop) };
+            self.first_painted.get_or_try_init(|| settled).await?;
+        }
         Ok(Answer::Health { painted: health.painted, screen: health.screen, detail: health.detail })
     }
 

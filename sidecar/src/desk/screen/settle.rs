@@ -22,6 +22,10 @@ pub struct Bounds {
     cap: Duration,
 }
 
+/// The bounds of a session that paints itself for the first time.
+pub const FIRST_PAINT: Bounds =
+    Bounds { first: Duration::from_millis(120), quiet: Duration::from_millis(100), cap: Duration::from_millis(1_500) };
+
 /// The bounds of an action, or `None` where nothing on the screen follows from it.
 pub fn bounds(action: &Action) -> Option<Bounds> {
     let bounds = |first, quiet, cap| {
