@@ -26,7 +26,12 @@ export function useDesktopEvents() {
       } else {
         stream ??= new Stream({
           path: () => "/desktops/events",
-          onData: (data) => store(queries, JSON.parse(data) as Desktop),
+          onData: (data) => {
+            store(queries, JSON.parse(data) as Desktop);
+            // A list that was asked for before this may be older, and would take its place: ask again.
+            if (queries.isFetching({ queryKey: LIST }) > 0)
+              void queries.invalidateQueries({ queryKey: LIST });
+          },
           onStatus: (status) => {
             // What happened while nobody listened is in the list.
             if (status.kind === "open") void queries.invalidateQueries({ queryKey: LIST });
