@@ -7,20 +7,28 @@ CREATE TABLE users (
     created_at BIGINT NOT NULL
 );
 
--- A signed-in browser: one family of refresh tokens, of which only hashes are kept.
+-- A signed-in browser: one family of refresh tokens.
 CREATE TABLE logins (
     id TEXT PRIMARY KEY,
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    refresh_hash TEXT NOT NULL UNIQUE,
-    previous_hash TEXT,
-    rotated_at BIGINT NOT NULL,
     user_agent TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     last_used_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX logins_user ON logins (user_id);
-CREATE INDEX logins_previous ON logins (previous_hash);
+
+-- Hashes only. Used ones are kept until they expire: whenever one comes again, its family is ended.
+CREATE TABLE refresh_tokens (
+    hash TEXT PRIMARY KEY,
+    login_id TEXT NOT NULL REFERENCES logins (id) ON DELETE CASCADE,
+    -- The token that it was given for.
+    parent_hash TEXT,
+    expires_at BIGINT NOT NULL,
+    used_at BIGINT
+);
+CREATE INDEX refresh_tokens_login ON refresh_tokens (login_id);
+CREATE INDEX refresh_tokens_parent ON refresh_tokens (parent_hash);
 
 CREATE TABLE tokens (
     id TEXT PRIMARY KEY,
@@ -99,6 +107,10 @@ CREATE TABLE sessions (
     reason TEXT,
     archived BIGINT NOT NULL,
     last_seq BIGINT NOT NULL,
+    -- Since when it has had something to do: who has waited longest goes first.
+    work_since BIGINT NOT NULL,
+    -- A person asked it to stop, and it has not yet.
+    stop_asked BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
@@ -122,3 +134,11 @@ CREATE TABLE pictures (
     PRIMARY KEY (session_id, sha256)
 );
 CREATE INDEX pictures_sha256 ON pictures (sha256);
+
+-- Which desktop's VMs have stored which bytes: a hash alone lets nobody refer to a stranger's picture.
+CREATE TABLE blobs (
+    desktop_id TEXT NOT NULL REFERENCES desktops (id) ON DELETE CASCADE,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (desktop_id, sha256)
+);
+CREATE INDEX blobs_sha256 ON blobs (sha256);

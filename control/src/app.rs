@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use protocol::Millis;
 use provisioning::Provisioner;
 use tokio::sync::Notify;
 use url::Url;
@@ -19,6 +20,8 @@ use crate::{
 pub struct App {
     pub db: Db,
     pub clock: Clock,
+    /// When this control began: before, nobody could tell it anything.
+    pub since: Millis,
     pub settings: Settings,
     pub sealer: Sealer,
     pub signer: Signer,

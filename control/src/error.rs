@@ -1,5 +1,7 @@
 //! The one place where an error becomes an answer.
 
+use std::sync::Arc;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -26,6 +28,10 @@ impl From<sqlx::Error> for ApiError {
         if db::is_full(&error) {
             tracing::error!(%error, "the database's disk is full");
             return storage_full().into();
+        }
+        if db::is_away(&error) {
+            tracing::error!(%error, "the database does not answer");
+            return Problem::new(Code::Unavailable, "The database does not answer. Try again in a moment.").into();
         }
         Self::Internal(anyhow::Error::new(error).context("ask the database"))
     }
@@ -54,19 +60,30 @@ fn storage_full() -> Problem {
     )
 }
 
-/// The answer's request id is set by the layer that knows it.
+/// Why an answer is a 500: for the log alone. It travels beside the answer to the layer that knows the request's id.
+#[derive(Clone)]
+pub struct Cause(pub Arc<anyhow::Error>);
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match self {
             Self::Problem(problem) => problem_response(&problem),
-            Self::Internal(error) => {
-                let id = crate::secret::generate("err-")[..16].to_owned();
-                tracing::error!(request = id, error = format!("{error:#}"), "internal error");
-                let mut problem =
-                    Problem::new(Code::Internal, "Try again; if it stays, give the operator this request id.");
-                problem.request_id = Some(id);
-                problem_response(&problem)
+            Self::Internal(cause) => {
+                let detail = "Try again; if it stays, give the operator this request id.";
+                let mut response = problem_response(&Problem::new(Code::Internal, detail));
+                response.extensions_mut().insert(Cause(Arc::new(cause)));
+                response
             }
+        }
+    }
+}
+
+impl ApiError {
+    /// For those who end with it and answer nobody.
+    pub fn into_cause(self) -> anyhow::Error {
+        match self {
+            Self::Problem(problem) => problem.into(),
+            Self::Internal(cause) => cause,
         }
     }
 }
@@ -75,7 +92,10 @@ impl IntoResponse for ApiError {
 pub fn problem_response(problem: &Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::to_vec(problem).unwrap_or_default();
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))], body).into_response()
+    let media_type = HeaderValue::from_static("application/problem+json");
+    let mut response = (status, [(header::CONTENT_TYPE, media_type)], body).into_response();
+    response.extensions_mut().insert(problem.clone());
+    response
 }
 
 /// Nothing here, whether it is not there or not theirs: who asks cannot tell.

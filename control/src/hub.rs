@@ -3,6 +3,8 @@
 //! A call says "look again" and carries no state, so one that is missed costs a moment, never a fact;
 //! listeners also look again by themselves every ten seconds, which covers other controls on one database.
 
+use std::time::Duration;
+
 use protocol::{DesktopId, SessionId, UserId};
 use tokio::sync::broadcast;
 
@@ -15,6 +17,8 @@ pub enum Change {
     Session {
         session_id: SessionId,
         desktop_id: DesktopId,
+        /// The desktop's own sidecar has written it, and need not be told.
+        by_vm: bool,
     },
     /// A person asked that the session stops.
     Stop {
@@ -49,12 +53,29 @@ pub struct Listener {
     changes: broadcast::Receiver<Change>,
 }
 
+/// What a listener hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    Change(Change),
+    /// Some changes were missed.
+    Missed,
+    /// Nothing for a while: time to look anyway.
+    Quiet,
+}
+
+const QUIET: Duration = Duration::from_secs(10);
+
 impl Listener {
-    /// The next change; `None` means that some were missed, or that it is time to look anyway.
-    pub async fn next(&mut self) -> Option<Change> {
-        match tokio::time::timeout(std::time::Duration::from_secs(10), self.changes.recv()).await {
-            Ok(Ok(change)) => Some(change),
-            Ok(Err(_)) | Err(_) => None,
+    /// The next change that `concerns` the listener.
+    pub async fn next(&mut self, concerns: impl Fn(&Change) -> bool) -> Heard {
+        let until = tokio::time::Instant::now() + QUIET;
+        loop {
+            match tokio::time::timeout_at(until, self.changes.recv()).await {
+                Ok(Ok(change)) if concerns(&change) => return Heard::Change(change),
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => return Heard::Missed,
+                Err(_) => return Heard::Quiet,
+            }
         }
     }
 }

@@ -98,6 +98,7 @@ async fn build(config: &Config) -> anyhow::Result<App> {
         provisioner: Arc::new(local),
         wake: Default::default(),
         provider_client: keys::check::client()?,
+        since: clock.now(),
         clock,
     })
 }

@@ -1,15 +1,20 @@
 //! What control says to VMs: who they are, whom they serve; and what it hears from them.
 
+use std::{collections::VecDeque, sync::Arc};
+
+use futures_util::Stream;
 use protocol::{
-    VmId,
+    DesktopId, VmId,
+    desktop::DesktopState::{Booting, Interrupted, Launching, Ready, Stopping},
     error::{Code, Problem},
-    vm::{Assignment, DeskHealth, EnrolRequest, Enrolled, Report},
+    vm::{Assignment, DeskHealth, EnrolRequest, Enrolled, Notice, Report},
 };
 
 use crate::{
     app::App,
     db::{self, desktops::DesktopRow, vms::VmRow},
     error::ApiError,
+    hub::{Change, Heard, Listener},
     secret,
     trust::ca,
 };
@@ -68,6 +73,71 @@ pub async fn report(app: &App, id: &VmId, report: Report) -> Result<(), ApiError
     Ok(())
 }
 
+/// What a VM is told, as long as it serves: "hello" whenever it should look at everything, and what changes.
+pub async fn notices(app: Arc<App>, vm: VmId) -> Result<impl Stream<Item = Notice> + Send, ApiError> {
+    let listener = app.hub.listen();
+    let (_, desktop) = current(&app, &vm).await?;
+    let hearing = Hearing { app, vm, desktop: desktop.id, listener, to_tell: VecDeque::new(), version: None };
+    Ok(futures_util::stream::unfold(hearing, |mut hearing| async move {
+        let notice = hearing.next().await?;
+        Some((notice, hearing))
+    }))
+}
+
+struct Hearing {
+    app: Arc<App>,
+    vm: VmId,
+    desktop: DesktopId,
+    listener: Listener,
+    to_tell: VecDeque<Notice>,
+    /// Of the desktop's sessions, when everything was last looked at.
+    version: Option<(i64, i64, i64)>,
+}
+
+impl Hearing {
+    /// `None` once the VM serves no more, or nobody can say.
+    async fn next(&mut self) -> Option<Notice> {
+        loop {
+            if let Some(notice) = self.to_tell.pop_front() {
+                return Some(notice);
+            }
+            if self.version.is_none() {
+                self.look().await?;
+                continue;
+            }
+            let desktop = self.desktop.clone();
+            let concerns = move |change: &Change| match change {
+                Change::Session { desktop_id, by_vm, .. } => *desktop_id == desktop && !by_vm,
+                Change::Stop { desktop_id, .. } => *desktop_id == desktop,
+                Change::Desktop { .. } => false,
+            };
+            match self.listener.next(concerns).await {
+                Heard::Change(Change::Session { session_id, .. }) => return Some(Notice::Work { session_id }),
+                Heard::Change(Change::Stop { session_id, .. }) => return Some(Notice::Stop { session_id }),
+                Heard::Change(Change::Desktop { .. }) => {}
+                Heard::Missed => self.version = None,
+                // Another control on the same database calls nothing out here.
+                Heard::Quiet => {
+                    current(&self.app, &self.vm).await.ok()?;
+                    let now = db::sessions::version(&self.app.db, &self.desktop).await.ok()?;
+                    if self.version != Some(now) {
+                        self.version = None;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Option<()> {
+        current(&self.app, &self.vm).await.ok()?;
+        self.version = Some(db::sessions::version(&self.app.db, &self.desktop).await.ok()?);
+        let to_stop = db::sessions::to_stop(&self.app.db, &self.desktop).await.ok()?;
+        self.to_tell.push_back(Notice::Hello);
+        self.to_tell.extend(to_stop.into_iter().map(|session_id| Notice::Stop { session_id }));
+        Some(())
+    }
+}
+
 /// The VM and the desktop that it serves; refused when the desktop has another VM by now.
 pub async fn current(app: &App, id: &VmId) -> Result<(VmRow, DesktopRow), ApiError> {
     let vm = db::vms::by_id(&app.db, id).await?.ok_or_else(stale)?;
@@ -82,9 +152,12 @@ pub fn demand_generation(vm: &VmRow, generation: i64) -> Result<(), ApiError> {
 
 async fn serving(app: &App, vm: &VmRow) -> Result<DesktopRow, ApiError> {
     let desktop = db::desktops::by_id(&app.db, &vm.desktop_id).await?;
-    desktop
-        .filter(|desktop| desktop.vm_id.as_ref() == Some(&vm.id) && desktop.generation == vm.generation)
-        .ok_or_else(stale)
+    let serves = |desktop: &DesktopRow| {
+        // One that is being ended may still store what it has just done; one that has ended says nothing any more.
+        let may_run = matches!(desktop.state, Launching | Booting | Ready | Stopping | Interrupted);
+        may_run && desktop.vm_id.as_ref() == Some(&vm.id) && desktop.generation == vm.generation
+    };
+    desktop.filter(serves).ok_or_else(stale)
 }
 
 fn certify(app: &App, id: &VmId, csr_pem: &str) -> Result<Enrolled, ApiError> {

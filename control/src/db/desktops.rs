@@ -145,8 +145,3 @@ pub async fn update(db: &Db, from: &DesktopRow, to: &DesktopRow) -> sqlx::Result
 pub async fn rename(db: &Db, id: &DesktopId, name: &str) -> sqlx::Result<()> {
     on!(db, pool => sqlx::query("UPDATE desktops SET name = $2 WHERE id = $1").bind(id.as_str()).bind(name).execute(pool).await.map(drop))
 }
-
-/// Removes the row, and with it sessions and their records.
-pub async fn delete(db: &Db, id: &DesktopId) -> sqlx::Result<()> {
-    on!(db, pool => sqlx::query("DELETE FROM desktops WHERE id = $1").bind(id.as_str()).execute(pool).await.map(drop))
-}

@@ -4,6 +4,7 @@
 //! and then written goes through `transaction!`, and its first statement is a write to the row that it
 //! is about: SQLite then holds its one write lock (`BEGIN IMMEDIATE`), PostgreSQL the row's.
 
+pub mod blobs;
 pub mod desktops;
 pub mod events;
 pub mod keys;
@@ -119,9 +120,21 @@ pub fn is_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|e| e.is_unique_violation())
 }
 
-/// Does it say that the disk is full? (SQLITE_FULL, or PostgreSQL's class 53.)
+/// Does it say that the disk is full? (SQLITE_FULL, SQLITE_IOERR_SHMSIZE, or PostgreSQL's disk_full.)
 pub fn is_full(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "13" || code == "53100")
+    has_code(error, &["13", "4874", "53100"])
+}
+
+/// Does it say that the database does not answer (any more), or has too much to do? (SQLITE_BUSY and its variants, or
+/// PostgreSQL's too_many_connections and shutdowns.)
+pub fn is_away(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
+        || has_code(error, &["5", "261", "517", "53300", "57P01", "57P02", "57P03"])
+}
+
+fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
+    let code = error.as_database_error().and_then(|e| e.code());
+    code.is_some_and(|code| codes.contains(&code.as_ref()))
 }
 
 /// A text that the database holds and that we wrote: if it cannot be read, the row is broken.

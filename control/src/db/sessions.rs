@@ -50,8 +50,8 @@ pub(super) fn row(raw: Raw) -> sqlx::Result<SessionRow> {
 
 pub async fn insert(db: &Db, session: &SessionRow) -> sqlx::Result<()> {
     on!(db, pool => sqlx::query(
-            "INSERT INTO sessions (id, user_id, desktop_id, title, state, reason, archived, last_seq, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+            "INSERT INTO sessions (id, user_id, desktop_id, title, state, reason, archived, last_seq, work_since, stop_asked, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $9, $10)")
         .bind(session.id.as_str()).bind(session.user_id.as_str()).bind(session.desktop_id.as_str()).bind(&session.title)
         .bind(session.state.as_str()).bind(&session.reason).bind(i64::from(session.archived)).bind(session.last_seq)
         .bind(session.created_at).bind(session.updated_at).execute(pool).await.map(drop))
@@ -83,8 +83,33 @@ pub async fn page(
 pub async fn next_work(db: &Db, desktop: &DesktopId) -> sqlx::Result<Option<SessionRow>> {
     on!(db, pool => sqlx::query_as::<_, Raw>(
             "SELECT * FROM sessions WHERE desktop_id = $1 AND state IN ('queued', 'running', 'waiting_approval', 'paused', 'waiting_control') \
-             ORDER BY CASE WHEN state = 'queued' THEN 1 ELSE 0 END, updated_at LIMIT 1")
+             ORDER BY CASE WHEN state = 'queued' THEN 1 ELSE 0 END, work_since, id LIMIT 1")
         .bind(desktop.as_str()).fetch_optional(pool).await)?.map(row).transpose()
+}
+
+/// Has somebody given the desktop something to do at or after `since`?
+pub async fn has_work_since(db: &Db, desktop: &DesktopId, since: Millis) -> sqlx::Result<bool> {
+    on!(db, pool => sqlx::query("SELECT 1 FROM sessions WHERE desktop_id = $1 AND state = 'queued' AND work_since >= $2 LIMIT 1")
+        .bind(desktop.as_str()).bind(since).fetch_optional(pool).await.map(|row| row.is_some()))
+}
+
+/// Remembers that a person asked a session to stop, until it has.
+pub async fn ask_stop(db: &Db, id: &SessionId) -> sqlx::Result<()> {
+    on!(db, pool => sqlx::query("UPDATE sessions SET stop_asked = 1 WHERE id = $1").bind(id.as_str()).execute(pool).await.map(drop))
+}
+
+/// The sessions of a desktop that are to stop and have not.
+pub async fn to_stop(db: &Db, desktop: &DesktopId) -> sqlx::Result<Vec<SessionId>> {
+    let ids = on!(db, pool => sqlx::query_as::<_, (String,)>("SELECT id FROM sessions WHERE desktop_id = $1 AND stop_asked = 1 ORDER BY id")
+        .bind(desktop.as_str()).fetch_all(pool).await)?;
+    ids.iter().map(|(id,)| read("id", id)).collect()
+}
+
+/// Changes whenever a session of the desktop does.
+pub async fn version(db: &Db, desktop: &DesktopId) -> sqlx::Result<(i64, i64, i64)> {
+    on!(db, pool => sqlx::query_as::<_, (i64, i64, i64)>(
+            "SELECT COUNT(*), COALESCE(MAX(updated_at), 0), COALESCE(MAX(stop_asked), 0) FROM sessions WHERE desktop_id = $1")
+        .bind(desktop.as_str()).fetch_one(pool).await)
 }
 
 pub async fn patch(
@@ -96,8 +121,4 @@ pub async fn patch(
 ) -> sqlx::Result<()> {
     on!(db, pool => sqlx::query("UPDATE sessions SET title = COALESCE($2, title), archived = COALESCE($3, archived), updated_at = $4 WHERE id = $1")
         .bind(id.as_str()).bind(title).bind(archived.map(i64::from)).bind(now).execute(pool).await.map(drop))
-}
-
-pub async fn delete(db: &Db, id: &SessionId) -> sqlx::Result<()> {
-    on!(db, pool => sqlx::query("DELETE FROM sessions WHERE id = $1").bind(id.as_str()).execute(pool).await.map(drop))
 }

@@ -50,12 +50,22 @@ pub async fn insert(db: &Db, token: &TokenRow) -> sqlx::Result<()> {
         .bind(&scopes).bind(token.created_at).bind(token.expires_at).execute(pool).await.map(drop))
 }
 
-/// Finds a token by its secret's hash and notes that it was used.
-pub async fn used(db: &Db, hash: &str, now: Millis) -> sqlx::Result<Option<TokenRow>> {
-    on!(db, pool => sqlx::query_as::<_, Raw>("UPDATE tokens SET last_used_at = $2 WHERE secret_hash = $1 RETURNING *")
-        .bind(hash).bind(now).fetch_optional(pool).await)?
+pub async fn by_secret_hash(db: &Db, hash: &str) -> sqlx::Result<Option<TokenRow>> {
+    on!(db, pool => sqlx::query_as::<_, Raw>("SELECT * FROM tokens WHERE secret_hash = $1")
+        .bind(hash).fetch_optional(pool).await)?
     .map(row)
     .transpose()
+}
+
+pub async fn is_good(db: &Db, id: &TokenId, now: Millis) -> sqlx::Result<bool> {
+    on!(db, pool => sqlx::query("SELECT 1 FROM tokens WHERE id = $1 AND expires_at > $2")
+        .bind(id.as_str()).bind(now).fetch_optional(pool).await.map(|row| row.is_some()))
+}
+
+/// Notes that a token is used.
+pub async fn touch(db: &Db, id: &TokenId, now: Millis) -> sqlx::Result<()> {
+    on!(db, pool => sqlx::query("UPDATE tokens SET last_used_at = $2 WHERE id = $1")
+        .bind(id.as_str()).bind(now).execute(pool).await.map(drop))
 }
 
 pub async fn of_user(db: &Db, user: &UserId) -> sqlx::Result<Vec<TokenRow>> {

@@ -1,9 +1,14 @@
 //! Makes desktops what their rows say, again and again. Every step may run twice.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use protocol::{Millis, VmId, desktop::DesktopState};
+use protocol::{DesktopId, Millis, VmId, desktop::DesktopState};
 use provisioning::{Instance, InstanceState, ProvisionError};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -14,10 +19,13 @@ use crate::{
     app::App,
     db::{self, desktops::DesktopRow, vms::VmRow},
     hub::Change,
+    sessions::blobs,
 };
 
 /// How often everything is looked at when nothing calls.
 const TICK: Duration = Duration::from_millis(500);
+/// How long steps that have begun may take when control is stopped.
+const FINISH: Duration = Duration::from_secs(30);
 /// From the launch to a running VM.
 const LAUNCH_DEADLINE: Millis = 120_000;
 /// From a running VM to a painted screen.
@@ -31,35 +39,91 @@ const MAX_FAILURES: i64 = 3;
 /// Before the next launch, times the failures so far.
 const BACKOFF: Millis = 2_000;
 
-/// Runs until cancelled.
+/// Runs until cancelled. Each step is a task of its own: one that takes long holds no other desktop up.
 pub async fn run(app: Arc<App>, cancel: CancellationToken) {
+    let mut tasks = JoinSet::new();
+    let mut busy: HashMap<tokio::task::Id, DesktopId> = HashMap::new();
     while !cancel.is_cancelled() {
-        if let Err(e) = pass(&app).await {
-            tracing::warn!(error = format!("{e:#}"), "reconcile");
+        match look(&app).await {
+            Ok(seen) => {
+                // Whoever is busy was busy when this look began: what was seen of it may be old.
+                let still: HashSet<DesktopId> = busy.values().cloned().collect();
+                for task in seen.into_iter().filter(|task| !still.contains(task.desktop())) {
+                    let desktop = task.desktop().clone();
+                    busy.insert(tasks.spawn(task.run(app.clone())).id(), desktop);
+                }
+            }
+            Err(e) => tracing::warn!(error = format!("{e:#}"), "reconcile"),
         }
         tokio::select! {
             () = cancel.cancelled() => {}
             () = app.wake.notified() => {}
             () = tokio::time::sleep(TICK) => {}
+            Some(done) = tasks.join_next_with_id() => {
+                busy.remove(&done.map_or_else(|e| e.id(), |(id, ())| id));
+                while let Some(done) = tasks.try_join_next_with_id() {
+                    busy.remove(&done.map_or_else(|e| e.id(), |(id, ())| id));
+                }
+            }
+        }
+    }
+    // A launch that is cut off could leave a VM that nobody knows.
+    let _ = tokio::time::timeout(FINISH, async { while tasks.join_next().await.is_some() {} }).await;
+}
+
+/// Looks at everything once, and takes one step with each desktop that needs one.
+pub async fn pass(app: &Arc<App>) -> anyhow::Result<()> {
+    let tasks = look(app).await?;
+    futures_util::future::join_all(tasks.into_iter().map(|task| task.run(app.clone()))).await;
+    Ok(())
+}
+
+enum Task {
+    Step(Box<DesktopRow>, Option<Instance>),
+    /// A VM that no row has.
+    End(Instance),
+}
+
+impl Task {
+    fn desktop(&self) -> &DesktopId {
+        match self {
+            Task::Step(desktop, _) => &desktop.id,
+            Task::End(orphan) => &orphan.desktop_id,
+        }
+    }
+
+    async fn run(self, app: Arc<App>) {
+        let (desktop, done) = match self {
+            Task::Step(desktop, instance) => (desktop.id.clone(), step(&app, &desktop, instance.as_ref()).await),
+            Task::End(orphan) => {
+                tracing::warn!(vm = %orphan.vm_id, desktop = %orphan.desktop_id, generation = orphan.generation, "ending an orphan");
+                (orphan.desktop_id.clone(), terminate(&app, &orphan).await)
+            }
+        };
+        if let Err(e) = done {
+            tracing::warn!(%desktop, error = format!("{e:#}"), "reconcile");
         }
     }
 }
 
-/// Looks at everything once, and takes one step with each desktop that needs one.
-pub async fn pass(app: &App) -> anyhow::Result<()> {
+async fn look(app: &App) -> anyhow::Result<Vec<Task>> {
     // Rows before instances: an instance of a row that is read here is then never taken for an orphan.
     let desktops = db::desktops::all(&app.db).await?;
     let instances = app.provisioner.observe().await?;
+    let ours: HashSet<&VmId> = desktops.iter().filter_map(|desktop| desktop.vm_id.as_ref()).collect();
+    let runs = |instance: &&Instance| matches!(instance.state, InstanceState::Pending | InstanceState::Running);
+    let orphans: Vec<Task> = instances
+        .iter()
+        .filter(runs)
+        .filter(|instance| !ours.contains(&instance.vm_id))
+        .map(|orphan| Task::End(orphan.clone()))
+        .collect();
     let by_vm: HashMap<&VmId, &Instance> = instances.iter().map(|instance| (&instance.vm_id, instance)).collect();
-    let steps = desktops.iter().map(|desktop| async {
-        let instance = desktop.vm_id.as_ref().and_then(|vm| by_vm.get(vm).copied());
-        if let Err(e) = step(app, desktop, instance).await {
-            tracing::warn!(desktop = %desktop.id, error = format!("{e:#}"), "reconcile");
-        }
+    let steps = desktops.iter().map(|desktop| {
+        let instance = desktop.vm_id.as_ref().and_then(|vm| by_vm.get(vm).copied().cloned());
+        Task::Step(Box::new(desktop.clone()), instance)
     });
-    futures_util::future::join_all(steps).await;
-    end_orphans(app, &desktops, &instances).await;
-    Ok(())
+    Ok(steps.chain(orphans).collect())
 }
 
 async fn step(app: &App, desktop: &DesktopRow, instance: Option<&Instance>) -> anyhow::Result<()> {
@@ -85,7 +149,8 @@ async fn step(app: &App, desktop: &DesktopRow, instance: Option<&Instance>) -> a
             }
             Some(instance) if instance.state == InstanceState::Terminating => gone(app, desktop, Some(instance)).await,
             _ if now - desktop.state_since > LAUNCH_DEADLINE => {
-                give_up(app, desktop, "no VM ran within two minutes").await
+                let why = desktop.reason.as_deref().unwrap_or("its provider did not say why");
+                give_up(app, desktop, &format!("no VM ran within two minutes: {why}")).await
             }
             None if instance.is_some() => gone(app, desktop, instance).await,
             // The process that began this launch may have died before it asked the provider.
@@ -110,7 +175,9 @@ async fn step(app: &App, desktop: &DesktopRow, instance: Option<&Instance>) -> a
                 return gone(app, desktop, instance).await;
             }
             let vm = present_vm(app, desktop).await?;
-            let heard = vm.and_then(|vm| vm.reported_at).unwrap_or(desktop.state_since).max(desktop.state_since);
+            let heard = vm.and_then(|vm| vm.reported_at).unwrap_or(0);
+            // While control was away nobody could report.
+            let heard = heard.max(desktop.state_since).max(app.since);
             if now - heard > SILENCE {
                 return interrupted(app, desktop, "its sidecar fell silent").await;
             }
@@ -122,7 +189,16 @@ async fn step(app: &App, desktop: &DesktopRow, instance: Option<&Instance>) -> a
         }
         DesktopState::Stopping => match alive {
             Some(instance) => terminate(app, instance).await,
-            None => become_(app, desktop, Event::VmEnded, None).await,
+            None => {
+                let wanted = db::sessions::has_work_since(&app.db, &desktop.id, desktop.state_since).await?;
+                become_(app, desktop, Event::VmEnded, None).await?;
+                if wanted {
+                    super::wake(app, &desktop.user_id, &desktop.id)
+                        .await
+                        .map_err(crate::error::ApiError::into_cause)?;
+                }
+                Ok(())
+            }
         },
         DesktopState::Failed | DesktopState::Stopped => match alive {
             Some(instance) => terminate(app, instance).await,
@@ -141,7 +217,8 @@ async fn remove(app: &App, desktop: &DesktopRow) -> anyhow::Result<()> {
         Ok(()) | Err(ProvisionError::NotFound(_)) => {}
         Err(e) => return Err(e.into()),
     }
-    db::desktops::delete(&app.db, &desktop.id).await?;
+    let pictures = db::blobs::delete_desktop(&app.db, &desktop.id).await?;
+    blobs::remove(app, &pictures).await?;
     tracing::info!(desktop = %desktop.id, "deleted");
     app.hub.call(Change::Desktop { user_id: desktop.user_id.clone() });
     Ok(())
@@ -216,22 +293,8 @@ async fn terminate(app: &App, instance: &Instance) -> anyhow::Result<()> {
     }
 }
 
-/// Ends what no row of ours has: VMs of deleted desktops and of earlier generations.
-async fn end_orphans(app: &App, desktops: &[DesktopRow], instances: &[Instance]) {
-    let ours: std::collections::HashSet<&VmId> = desktops.iter().filter_map(|desktop| desktop.vm_id.as_ref()).collect();
-    let orphans = instances.iter().filter(|instance| {
-        matches!(instance.state, InstanceState::Pending | InstanceState::Running) && !ours.contains(&instance.vm_id)
-    });
-    for orphan in orphans {
-        tracing::warn!(vm = %orphan.vm_id, desktop = %orphan.desktop_id, generation = orphan.generation, "ending an orphan");
-        if let Err(e) = terminate(app, orphan).await {
-            tracing::warn!(vm = %orphan.vm_id, error = format!("{e:#}"), "end an orphan");
-        }
-    }
-}
-
 /// Ends all VMs and marks their desktops stopped: for a control that takes its desktops with it.
-pub async fn stop_all(app: &App) -> anyhow::Result<()> {
+pub async fn stop_all(app: &Arc<App>) -> anyhow::Result<()> {
     for desktop in db::desktops::all(&app.db).await? {
         if let Ok(next) = state::on(desktop.state, Event::StopAsked) {
             let to = entered(&desktop, next, None, app.clock.now());

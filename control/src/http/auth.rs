@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     error::ApiError,
-    users::{Via, account, refresh, sign_in},
+    users::{account, refresh, sign_in},
 };
 
 type Cookies = AppendHeaders<Vec<(HeaderName, HeaderValue)>>;
@@ -65,11 +65,11 @@ pub async fn refresh(
     Ok((StatusCode::NO_CONTENT, AppendHeaders(cookies::set(&tokens, &app.settings.public_url))))
 }
 
-/// Signs this browser out.
+/// Signs this browser out, also when its access token has expired.
 #[utoipa::path(post, path = "/auth/logout", responses((status = 204, description = "Signed out"), (status = "4XX", body = Problem)))]
-pub async fn logout(State(app): State<Shared>, Viewer(caller): Viewer) -> Result<impl IntoResponse, ApiError> {
-    if let Via::Browser(login) = &caller.via {
-        refresh::end(&app, &caller.user_id, login).await?;
+pub async fn logout(State(app): State<Shared>, _: OwnPage, headers: HeaderMap) -> Result<impl IntoResponse, ApiError> {
+    if let Some(token) = cookies::refresh_token(&headers, &app.settings.public_url) {
+        refresh::end_by_token(&app, &token).await?;
     }
     Ok((StatusCode::NO_CONTENT, AppendHeaders(cookies::clear(&app.settings.public_url))))
 }

@@ -34,7 +34,7 @@ impl FromRequestParts<Shared> for Owner {
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
         let caller = authenticate(parts, app).await?;
         let partial =
-            matches!(&caller.via, Via::Token(scopes) if !Scope::ALL.iter().all(|scope| scopes.contains(scope)));
+            matches!(&caller.via, Via::Token(_, scopes) if !Scope::ALL.iter().all(|scope| scopes.contains(scope)));
         if partial { Err(missing("everything")) } else { Ok(Self(caller)) }
     }
 }

@@ -16,10 +16,11 @@ pub fn refresh_token(headers: &HeaderMap, public: &Url) -> Option<String> {
 
 /// The `Set-Cookie` headers that sign a browser in.
 pub fn set(tokens: &refresh::Tokens, public: &Url) -> Vec<(HeaderName, HeaderValue)> {
-    let (access, refresh) = names(public);
-    let mut cookies = vec![cookie(access, &tokens.access, ACCESS_LIFETIME_S, public)];
-    cookies.extend(tokens.refresh.as_ref().map(|token| cookie(refresh, token, refresh::LIFETIME / 1000, public)));
-    cookies
+    let (access, refresh_name) = names(public);
+    vec![
+        cookie(access, &tokens.access, ACCESS_LIFETIME_S, public),
+        cookie(refresh_name, &tokens.refresh, refresh::LIFETIME / 1000, public),
+    ]
 }
 
 /// Those that sign it out.

@@ -50,13 +50,13 @@ pub async fn create(
     (status = 200, content_type = "text/event-stream", body = Desktop), (status = "4XX", body = Problem)))]
 pub async fn events(State(app): State<Shared>, Viewer(caller): Viewer) -> Result<impl IntoResponse, ApiError> {
     let listener = app.hub.listen();
-    let user = caller.user_id;
-    let mine = user.clone();
+    let mine = caller.user_id.clone();
     let known: Arc<Mutex<HashMap<DesktopId, Desktop>>> = Arc::default();
     let look = move || {
-        let (app, user, known) = (app.clone(), user.clone(), known.clone());
+        let (app, caller, known) = (app.clone(), caller.clone(), known.clone());
         async move {
-            let now = desktops::list(&app, &user).await?;
+            stream::demand_still(&app, &caller).await?;
+            let now = desktops::list(&app, &caller.user_id).await?;
             let mut known = known.lock().await;
             let mut events = Vec::new();
             let gone: Vec<_> =
@@ -72,7 +72,7 @@ pub async fn events(State(app): State<Shared>, Viewer(caller): Viewer) -> Result
                     known.insert(desktop.id.clone(), desktop);
                 }
             }
-            Ok(events)
+            Ok((events, false))
         }
     };
     Ok(stream::looking(listener, move |change| matches!(change, Change::Desktop { user_id } if *user_id == mine), look))

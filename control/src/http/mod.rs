@@ -9,6 +9,7 @@ pub mod health;
 pub mod internal;
 pub mod keys;
 pub mod pictures;
+mod refuse;
 pub mod serve;
 pub mod sessions;
 pub mod stream;
@@ -59,6 +60,7 @@ pub fn router(app: Shared) -> Router {
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(health::panicked))
+        .layer(axum::middleware::from_fn(refuse::explain))
 }
 
 /// The OpenAPI document.

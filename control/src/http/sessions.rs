@@ -7,16 +7,17 @@ use std::sync::{
 
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
+use futures_util::StreamExt;
 use protocol::{
     DesktopId, SessionId,
     error::Problem,
     event::Event,
     session::{CreateSession, Page, PatchSession, PostMessage, PostedMessage, Session},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -155,19 +156,16 @@ pub async fn events(
     let seen = Arc::new(AtomicI64::new(last.unwrap_or(from.after)));
     let session = id.clone();
     let look = move || {
-        let (app, id, seen) = (app.clone(), id.clone(), seen.clone());
+        let (app, id, seen, caller) = (app.clone(), id.clone(), seen.clone(), caller.clone());
         async move {
+            stream::demand_still(&app, &caller).await?;
+            let page = sessions::events(&app, &id, seen.load(Ordering::Relaxed), sessions::MAX_EVENTS).await?;
             let mut sent = Vec::new();
-            loop {
-                let page = sessions::events(&app, &id, seen.load(Ordering::Relaxed), sessions::MAX_EVENTS).await?;
-                for event in &page.items {
-                    sent.push(stream::event(event)?.id(event.seq.to_string()));
-                    seen.store(event.seq, Ordering::Relaxed);
-                }
-                if page.next.is_none() {
-                    return Ok(sent);
-                }
+            for event in &page.items {
+                sent.push(stream::event(event)?.id(event.seq.to_string()));
+                seen.store(event.seq, Ordering::Relaxed);
             }
+            Ok((sent, page.next.is_some()))
         }
     };
     Ok(stream::looking(
@@ -178,7 +176,8 @@ pub async fn events(
 }
 
 /// A session with its whole record.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is written piece by piece")]
 pub struct Export {
     session: Session,
     events: Vec<Event>,
@@ -192,7 +191,29 @@ pub async fn export(
     Path(id): Path<SessionId>,
 ) -> Result<impl IntoResponse, ApiError> {
     let session = sessions::get(&app, viewer.id(), &id).await?;
-    let events = sessions::all_events(&app, &id).await?;
     let name = format!("attachment; filename=\"{id}.json\"");
-    Ok(([(axum::http::header::CONTENT_DISPOSITION, name)], axum::Json(Export { session, events })))
+    let head = serde_json::to_string(&session).map_err(anyhow::Error::from)?;
+    let head = bytes::Bytes::from(format!("{{\"session\":{head},\"events\":["));
+    // Page by page: a record may be larger than what one wants to hold at once.
+    let pages = futures_util::stream::try_unfold(Some(0), move |after| {
+        let (app, id) = (app.clone(), id.clone());
+        async move {
+            let Some(after) = after else { return Ok::<_, std::io::Error>(None) };
+            let page = sessions::events(&app, &id, after, sessions::MAX_EVENTS).await;
+            let page = page.map_err(|_| std::io::Error::other("the record could not be read to its end"))?;
+            let mut text = String::new();
+            for event in &page.items {
+                text.push_str(if event.seq == 1 { "" } else { "," });
+                text.push_str(&serde_json::to_string(event)?);
+            }
+            let next = page.items.last().filter(|_| page.next.is_some()).map(|event| event.seq);
+            if next.is_none() {
+                text.push_str("]}");
+            }
+            Ok(Some((bytes::Bytes::from(text), next)))
+        }
+    });
+    let body = futures_util::stream::once(async { Ok(head) }).chain(pages);
+    let headers = [(header::CONTENT_DISPOSITION, name), (header::CONTENT_TYPE, "application/json".to_owned())];
+    Ok((headers, axum::body::Body::from_stream(body)))
 }

@@ -4,21 +4,24 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
+use protocol::error::{Code, Problem};
 
 use crate::{
+    app::App,
     error::ApiError,
     hub::{Change, Listener},
+    users::{Caller, account},
 };
 
-/// What a stream has to send now.
-pub type Looked = Result<Vec<Event>, ApiError>;
+/// What a stream has to send now, and whether there is more at once.
+pub type Looked = Result<(Vec<Event>, bool), ApiError>;
 
 /// A stream that calls `look` at once, and again after each change that `concerns` it.
 ///
 /// It ends when `look` fails: the client comes again, and is told why if it may not.
 pub fn looking<L, F>(
     listener: Listener,
-    concerns: impl Fn(&Change) -> bool + Send + 'static,
+    concerns: impl Fn(&Change) -> bool + Send + Sync + 'static,
     look: L,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>>
 where
@@ -26,19 +29,22 @@ where
     F: Future<Output = Looked> + Send,
 {
     let state = (listener, concerns, look, true);
-    let batches = futures_util::stream::unfold(state, |(mut listener, concerns, mut look, first)| async move {
-        if !first {
-            // `None`: something may have been missed, or it is time to look anyway.
-            while let Some(change) = listener.next().await {
-                if concerns(&change) {
-                    break;
-                }
-            }
+    let batches = futures_util::stream::unfold(state, |(mut listener, concerns, mut look, at_once)| async move {
+        if !at_once {
+            listener.next(&concerns).await;
         }
-        let events = look().await.ok()?;
-        Some((futures_util::stream::iter(events.into_iter().map(Ok)), (listener, concerns, look, false)))
+        let (events, more) = look().await.ok()?;
+        Some((futures_util::stream::iter(events.into_iter().map(Ok)), (listener, concerns, look, more)))
     });
     Sse::new(futures_util::StreamExt::flatten(batches)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+}
+
+/// Ends a stream whose caller has been signed out since.
+pub async fn demand_still(app: &App, caller: &Caller) -> Result<(), ApiError> {
+    if account::is_still(app, caller).await? {
+        return Ok(());
+    }
+    Err(Problem::new(Code::NotSignedIn, "Sign in again.").into())
 }
 
 /// One event with `value` as its data.

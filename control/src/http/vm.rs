@@ -1,6 +1,6 @@
 //! What sidecars call. The edge has checked the VM's certificate and says in a header whose it is.
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use axum::{
     extract::{FromRequestParts, State},
@@ -10,13 +10,14 @@ use axum::{
         sse::{KeepAlive, Sse},
     },
 };
+use futures_util::StreamExt;
 use protocol::{
-    DesktopId, SessionId, VmId,
+    SessionId, VmId,
     edge::VM_HEADER,
     error::{Code, Problem},
     journal::{Append, Appended, Events, Say},
     session::{PostMessage, PostedMessage},
-    vm::{Assignment, EnrolRequest, Enrolled, Notice, RenewRequest, Report, Work},
+    vm::{Assignment, EnrolRequest, Enrolled, RenewRequest, Report, Work},
 };
 use serde::Deserialize;
 
@@ -26,10 +27,8 @@ use super::{
     stream,
 };
 use crate::{
-    app::App,
     error::{ApiError, not_found},
-    hub::{Change, Listener},
-    sessions::{self, journal},
+    sessions::{self, blobs, journal},
     vms,
 };
 
@@ -71,35 +70,9 @@ pub async fn report(State(app): State<Shared>, Vm(id): Vm, Json(report): Json<Re
 
 /// First "hello", then a word for each change that concerns this VM's desktop.
 pub async fn notices(State(app): State<Shared>, Vm(id): Vm) -> Result<impl IntoResponse, ApiError> {
-    let listener = app.hub.listen();
-    let (_, desktop) = vms::current(&app, &id).await?;
-    let state = (app, listener, true);
-    let notices = futures_util::stream::unfold(state, move |(app, mut listener, first)| {
-        let (id, desktop) = (id.clone(), desktop.id.clone());
-        async move {
-            let notice = if first { Notice::Hello } else { next(&app, &mut listener, &id, &desktop).await? };
-            let event = stream::event(&notice).ok()?;
-            Some((Ok::<_, Infallible>(event), (app, listener, false)))
-        }
-    });
-    Ok(Sse::new(notices).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
-}
-
-/// The next word for a VM; `None` once it serves the desktop no more.
-async fn next(app: &App, listener: &mut Listener, vm: &VmId, desktop: &DesktopId) -> Option<Notice> {
-    loop {
-        match listener.next().await {
-            Some(Change::Session { session_id, desktop_id }) if desktop_id == *desktop => {
-                return Some(Notice::Work { session_id });
-            }
-            Some(Change::Stop { session_id, desktop_id }) if desktop_id == *desktop => {
-                return Some(Notice::Stop { session_id });
-            }
-            Some(_) => {}
-            // A change may have been missed, or made by another control: the VM looks again, if it is still the one.
-            None => return vms::current(app, vm).await.is_ok().then_some(Notice::Hello),
-        }
-    }
+    let notices = vms::notices(app.clone(), id).await?;
+    let events = notices.map(|notice| stream::event(&notice).map_err(|_| std::io::Error::other("write a notice")));
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
 
 pub async fn work(State(app): State<Shared>, Vm(id): Vm) -> Result<axum::Json<Work>, ApiError> {
@@ -155,12 +128,12 @@ pub async fn put_blob(
     Path(sha256): Path<String>,
     Bytes(bytes): Bytes,
 ) -> Result<StatusCode, ApiError> {
-    vms::current(&app, &vm).await?;
-    app.blobs.put(&sha256, &bytes).await?;
+    let (_, desktop) = vms::current(&app, &vm).await?;
+    blobs::store(&app, &desktop.id, &sha256, &bytes).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A picture of one of this desktop's own sessions.
+/// A picture that this desktop has stored.
 pub async fn get_blob(
     State(app): State<Shared>,
     Vm(vm): Vm,
@@ -168,6 +141,6 @@ pub async fn get_blob(
 ) -> Result<impl IntoResponse, ApiError> {
     let (_, desktop) = vms::current(&app, &vm).await?;
     let (bytes, media_type) =
-        sessions::picture_of_desktop(&app, &desktop.id, &sha256).await?.ok_or_else(|| not_found("picture"))?;
+        blobs::of_desktop(&app, &desktop.id, &sha256).await?.ok_or_else(|| not_found("picture"))?;
     Ok(([(header::CONTENT_TYPE, media_type)], bytes))
 }

@@ -5,26 +5,65 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use protocol::error::{Code, Problem};
-use tokio::io::AsyncWriteExt;
+use anyhow::Context;
+use protocol::{
+    DesktopId,
+    error::{Code, Problem},
+};
+use tokio::{io::AsyncWriteExt, sync::Mutex};
 
-use crate::{error::ApiError, secret};
+use crate::{app::App, db, error::ApiError, secret};
 
 /// The largest blob, in bytes.
 pub const MAX_BYTES: usize = 8 << 20;
 
 pub struct Blobs {
     folder: PathBuf,
+    /// Held while files and rows are made to agree: what is being stored is not being removed.
+    turn: Mutex<()>,
+}
+
+/// Stores a picture of this desktop. Once this answers it is on the disk.
+pub async fn store(app: &App, desktop: &DesktopId, sha256: &str, bytes: &[u8]) -> Result<(), ApiError> {
+    let _turn = app.blobs.turn.lock().await;
+    app.blobs.put(sha256, bytes).await?;
+    Ok(db::blobs::insert(&app.db, desktop, sha256).await?)
+}
+
+/// A picture that this desktop has stored.
+pub async fn of_desktop(
+    app: &App,
+    desktop: &DesktopId,
+    sha256: &str,
+) -> Result<Option<(Vec<u8>, &'static str)>, ApiError> {
+    if !is_hash(sha256) || !db::blobs::is_of(&app.db, desktop, sha256).await? {
+        return Ok(None);
+    }
+    app.blobs.get(sha256).await
+}
+
+/// Removes those that nobody knows any more.
+pub async fn remove(app: &App, candidates: &[String]) -> anyhow::Result<()> {
+    let _turn = app.blobs.turn.lock().await;
+    for sha256 in candidates.iter().filter(|sha256| is_hash(sha256)) {
+        if !db::blobs::is_known(&app.db, sha256).await? {
+            match tokio::fs::remove_file(app.blobs.path(sha256)).await {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e).context("remove a picture"),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Blobs {
     pub fn new(folder: &Path) -> anyhow::Result<Self> {
         crate::trust::secret_file::create_folder(folder)?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), turn: Mutex::default() })
     }
 
     /// Stores `bytes`, whose hash must be `sha256`. Once this answers they are on the disk.
-    pub async fn put(&self, sha256: &str, bytes: &[u8]) -> Result<(), ApiError> {
+    async fn put(&self, sha256: &str, bytes: &[u8]) -> Result<(), ApiError> {
         let invalid = |detail: &str| ApiError::from(Problem::new(Code::InvalidValue, detail));
         if !is_hash(sha256) || secret::hash(bytes) != sha256 {
             return Err(invalid("A blob's name is the SHA-256 of its bytes in hex."));
@@ -59,10 +98,6 @@ impl Blobs {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e.into()),
         }
-    }
-
-    pub async fn has(&self, sha256: &str) -> io::Result<bool> {
-        tokio::fs::try_exists(self.path(sha256)).await
     }
 
     fn path(&self, sha256: &str) -> PathBuf {

@@ -15,7 +15,7 @@ use crate::{
     db::{
         self,
         desktops::DesktopRow,
-        events::{AppendedRow, NewEvent},
+        events::{AppendedRow, NewEvent, NewState},
         sessions::SessionRow,
         vms::VmRow,
     },
@@ -45,18 +45,22 @@ pub async fn say(
         .into());
     }
     check_client_id(&message.client_id)?;
+    if *user != session.user_id {
+        return Err(Problem::new(Code::InvalidValue, "A session takes messages of its own user.").into());
+    }
     let desktop = db::desktops::by_id(&app.db, &session.desktop_id).await?.ok_or_else(|| not_found("session"))?;
     let state = next_state(app, session, &desktop).await?;
     let body = EventBody::UserMessage { message_id: MessageId::generate(), user_id: user.clone(), text: message.text };
     let EventBody::UserMessage { message_id, text, .. } = &body else { unreachable!("made above") };
-    let title: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(80).collect();
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let title: String = words.collect::<Vec<_>>().join(" ").chars().take(80).collect();
     // Its own name space: what a person calls a message never hides an event of the sidecar.
     let client_id = format!("say/{}", message.client_id);
     let event = NewEvent {
         client_id: &client_id,
         body: &body,
         expected_seq: None,
-        state: state.map(|state| (state, None)),
+        state: NewState::Work(state),
         title: Some(&title),
         pictures: &[],
     };
@@ -66,7 +70,7 @@ pub async fn say(
         AppendedRow::NoSession | AppendedRow::Conflict { .. } => return Err(not_found("session")),
     };
     desktops::wake(app, &session.user_id, &session.desktop_id).await?;
-    called(app, session);
+    called(app, session, false);
     Ok(posted)
 }
 
@@ -78,15 +82,19 @@ pub async fn append(app: &App, vm: &VmRow, session: &SessionRow, append: Append)
     if serde_json::to_vec(&append.body).map_or(usize::MAX, |bytes| bytes.len()) > MAX_BODY {
         return Err(invalid("An event has at most 4 MiB."));
     }
+    let reason = match &append.body {
+        EventBody::StateChanged { reason: Some(reason), .. } => Some(plain(reason)),
+        _ => None,
+    };
     let state = match &append.body {
         EventBody::UserMessage { .. } => return Err(invalid("What a person says goes by messages.")),
         EventBody::StateChanged { state: SessionState::Queued, .. } => return Err(invalid("control alone queues.")),
-        EventBody::StateChanged { state, reason } => Some((*state, reason.as_deref())),
-        _ => None,
+        EventBody::StateChanged { state, .. } => NewState::Now(*state, reason.as_deref()),
+        _ => NewState::Same,
     };
     let pictures = pictures(&append.body);
     for sha256 in &pictures {
-        if !blobs::is_hash(sha256) || !app.blobs.has(sha256).await? {
+        if !blobs::is_hash(sha256) || !db::blobs::is_of(&app.db, &vm.desktop_id, sha256).await? {
             return Err(invalid("A picture has to be stored before the event that shows it."));
         }
     }
@@ -100,7 +108,7 @@ pub async fn append(app: &App, vm: &VmRow, session: &SessionRow, append: Append)
     };
     match db::events::append(&app.db, &session.id, &event, app.clock.now()).await? {
         AppendedRow::New { seq, at } => {
-            called(app, session);
+            called(app, session, true);
             Ok(Appended { seq, at })
         }
         AppendedRow::Before { seq, at } => Ok(Appended { seq, at }),
@@ -136,23 +144,20 @@ pub async fn set_state(
         client_id: &client_id,
         body: &body,
         expected_seq: None,
-        state: Some((state, reason)),
+        state: NewState::Now(state, reason),
         title: None,
         pictures: &[],
     };
     db::events::append(&app.db, &session.id, &event, app.clock.now()).await?;
-    called(app, session);
+    called(app, session, false);
     Ok(())
 }
 
-/// What a message makes of its session; `None` when it is at work already.
-async fn next_state(app: &App, session: &SessionRow, desktop: &DesktopRow) -> Result<Option<SessionState>, ApiError> {
-    if session.state.has_work() {
-        return Ok(None);
-    }
+/// What a message makes of a session that has no work yet.
+async fn next_state(app: &App, session: &SessionRow, desktop: &DesktopRow) -> Result<SessionState, ApiError> {
     let busy = db::sessions::next_work(&app.db, &desktop.id).await?.is_some_and(|other| other.id != session.id);
     let ready = desktop.state == DesktopState::Ready;
-    Ok(Some(if ready && !busy { SessionState::Running } else { SessionState::Queued }))
+    Ok(if ready && !busy { SessionState::Running } else { SessionState::Queued })
 }
 
 async fn said_before(app: &App, session: &SessionId, seq: i64) -> Result<MessageId, ApiError> {
@@ -163,8 +168,13 @@ async fn said_before(app: &App, session: &SessionId, seq: i64) -> Result<Message
     }
 }
 
-fn called(app: &App, session: &SessionRow) {
-    app.hub.call(Change::Session { session_id: session.id.clone(), desktop_id: session.desktop_id.clone() });
+fn called(app: &App, session: &SessionRow, by_vm: bool) {
+    app.hub.call(Change::Session { session_id: session.id.clone(), desktop_id: session.desktop_id.clone(), by_vm });
+}
+
+/// For a column of its own: PostgreSQL takes no null character.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| *c != '\0').take(2_000).collect()
 }
 
 fn check_client_id(id: &str) -> Result<(), ApiError> {

@@ -79,7 +79,8 @@ pub async fn delete(app: &App, user: &UserId, id: &SessionId) -> Result<(), ApiE
     if row.state.has_work() {
         return Err(Problem::new(Code::Conflict, "The session is at work: stop it first.").into());
     }
-    Ok(db::sessions::delete(&app.db, id).await?)
+    let pictures = db::blobs::delete_session(&app.db, id).await?;
+    Ok(blobs::remove(app, &pictures).await?)
 }
 
 /// Asks the agent to stop. Where no sidecar would hear it, the session is ended here.
@@ -91,6 +92,8 @@ pub async fn stop(app: &App, user: &UserId, id: &SessionId) -> Result<Session, A
     } else if row.state.has_work() && desktop.state != DesktopState::Ready {
         journal::set_state(app, &row, SessionState::Cancelled, Some("stopped while the desktop was away")).await?;
     } else if row.state.has_work() {
+        // Written down: a sidecar that is between two connections hears of it when it is back.
+        db::sessions::ask_stop(&app.db, id).await?;
         app.hub.call(Change::Stop { session_id: id.clone(), desktop_id: row.desktop_id.clone() });
     }
     get(app, user, id).await
@@ -98,34 +101,15 @@ pub async fn stop(app: &App, user: &UserId, id: &SessionId) -> Result<Session, A
 
 /// The events behind `after`; `next` is the `after` of the page that follows.
 pub async fn events(app: &App, id: &SessionId, after: i64, limit: i64) -> Result<Page<Event>, ApiError> {
-    let limit = limit.clamp(1, MAX_EVENTS);
-    let mut items = db::events::after(&app.db, id, after, limit + 1).await?;
-    let more = items.len() as i64 > limit;
-    items.truncate(limit as usize);
-    let next = items.last().filter(|_| more).map(|event| event.seq.to_string());
+    let items = db::events::after(&app.db, id, after, limit.clamp(1, MAX_EVENTS)).await?;
+    let last_seq = db::sessions::by_id(&app.db, id).await?.map_or(0, |session| session.last_seq);
+    let next = items.last().filter(|event| event.seq < last_seq).map(|event| event.seq.to_string());
     Ok(Page { items, next })
-}
-
-/// The whole record.
-pub async fn all_events(app: &App, id: &SessionId) -> Result<Vec<Event>, ApiError> {
-    Ok(db::events::after(&app.db, id, 0, i64::MAX).await?)
 }
 
 /// A picture, if this session's record refers to it.
 pub async fn picture(app: &App, id: &SessionId, sha256: &str) -> Result<Option<(Vec<u8>, &'static str)>, ApiError> {
-    if !db::events::has_picture(&app.db, id, sha256).await? {
-        return Ok(None);
-    }
-    app.blobs.get(sha256).await
-}
-
-/// A picture, if the record of any of this desktop's sessions refers to it.
-pub async fn picture_of_desktop(
-    app: &App,
-    desktop: &DesktopId,
-    sha256: &str,
-) -> Result<Option<(Vec<u8>, &'static str)>, ApiError> {
-    if !db::events::desktop_has_picture(&app.db, desktop, sha256).await? {
+    if !blobs::is_hash(sha256) || !db::blobs::is_shown_in(&app.db, id, sha256).await? {
         return Ok(None);
     }
     app.blobs.get(sha256).await

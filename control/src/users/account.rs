@@ -28,6 +28,14 @@ pub async fn authenticate(app: &App, credential: &Credential) -> Result<Caller, 
     }
 }
 
+/// Is a caller of a while ago still let in? For what lasts longer than a request.
+pub async fn is_still(app: &App, caller: &Caller) -> Result<bool, ApiError> {
+    Ok(match &caller.via {
+        Via::Browser(login) => db::logins::exists(&app.db, login, &caller.user_id).await?,
+        Via::Token(id, _) => db::tokens::is_good(&app.db, id, app.clock.now()).await?,
+    })
+}
+
 pub async fn me(app: &App, user: &UserId) -> Result<User, ApiError> {
     let row = db::users::by_id(&app.db, user).await?;
     row.map(super::sign_in::view).ok_or_else(|| Problem::new(Code::NotSignedIn, "Sign in again.").into())
@@ -37,6 +45,8 @@ pub async fn me(app: &App, user: &UserId) -> Result<User, ApiError> {
 pub async fn change_password(app: &App, caller: &Caller, current: String, new: String) -> Result<(), ApiError> {
     let row = db::users::by_id(&app.db, &caller.user_id).await?;
     let row = row.ok_or_else(|| Problem::new(Code::NotSignedIn, "Sign in again."))?;
+    // Whoever found a browser unattended may not guess here either.
+    app.attempts.take(&format!("account {}", row.email), app.clock.now())?;
     if current.len() > 4 * password::MAX_CHARS || !app.hasher.verify(current, Some(row.password_hash)).await? {
         return Err(Problem::new(Code::WrongCredentials, "The current password is not right.").into());
     }

@@ -7,7 +7,7 @@ pub mod refresh;
 pub mod sign_in;
 pub mod tokens;
 
-use protocol::{LoginId, UserId, capability::Scope};
+use protocol::{LoginId, TokenId, UserId, capability::Scope};
 
 /// Who asks, as a credential has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Caller {
 pub enum Via {
     Browser(LoginId),
     /// A personal access token, and what it may do.
-    Token(Vec<Scope>),
+    Token(TokenId, Vec<Scope>),
 }
 
 impl Caller {
@@ -28,7 +28,7 @@ impl Caller {
     pub fn scopes(&self) -> &[Scope] {
         match &self.via {
             Via::Browser(_) => Scope::ALL,
-            Via::Token(scopes) => scopes,
+            Via::Token(_, scopes) => scopes,
         }
     }
 }

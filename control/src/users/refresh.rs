@@ -9,20 +9,23 @@ use protocol::{
 use super::{Caller, Via};
 use crate::{
     app::App,
-    db::{self, logins::LoginRow},
+    db::{
+        self,
+        logins::{Exchanged, LoginRow},
+    },
     error::{ApiError, not_found},
     secret,
 };
 
 /// How long a browser stays signed in without coming back.
 pub const LIFETIME: Millis = 30 * 24 * 3600 * 1000;
-/// A browser that lost the answer to its refresh may repeat it for this long.
+/// A browser that lost the answer to its refresh, or another tab of it, may use a token again for this long.
 const GRACE: Millis = 10_000;
 
-/// What a browser is given. `refresh` is absent when it has the present one already on its way.
+/// What a browser is given.
 pub struct Tokens {
     pub access: String,
-    pub refresh: Option<String>,
+    pub refresh: String,
 }
 
 /// Begins a family.
@@ -32,41 +35,36 @@ pub async fn begin(app: &App, user: &UserId, user_agent: &str) -> Result<Tokens,
     let login = LoginRow {
         id: LoginId::generate(),
         user_id: user.clone(),
-        refresh_hash: secret::hash(&refresh),
-        previous_hash: None,
-        rotated_at: now,
         user_agent: user_agent.chars().filter(|c| !c.is_control()).take(200).collect(),
         created_at: now,
         last_used_at: now,
         expires_at: now + LIFETIME,
     };
-    db::logins::insert(&app.db, &login).await?;
-    Ok(Tokens { access: app.signer.access(user, &login.id, now)?, refresh: Some(refresh) })
+    db::logins::insert(&app.db, &login, &secret::hash(&refresh)).await?;
+    Ok(Tokens { access: app.signer.access(user, &login.id, now)?, refresh })
 }
 
 /// Exchanges a refresh token for the next one.
 pub async fn refresh(app: &App, token: &str) -> Result<Tokens, ApiError> {
     let now = app.clock.now();
-    let hash = secret::hash(token);
-    let login = db::logins::by_refresh_hash(&app.db, &hash).await?.ok_or_else(signed_out)?;
-    if login.expires_at <= now {
-        db::logins::delete(&app.db, &login.id, &login.user_id).await?;
-        return Err(signed_out());
-    }
-    if login.refresh_hash == hash {
-        let next = secret::generate("cbr_");
-        if db::logins::rotate(&app.db, &login.id, &hash, &secret::hash(&next), now).await? {
-            return Ok(Tokens { access: app.signer.access(&login.user_id, &login.id, now)?, refresh: Some(next) });
+    let refresh = secret::generate("cbr_");
+    let (hash, next) = (secret::hash(token), secret::hash(&refresh));
+    match db::logins::exchange(&app.db, &hash, &next, now, GRACE, now + LIFETIME).await? {
+        Exchanged::For(login) => Ok(Tokens { access: app.signer.access(&login.user_id, &login.id, now)?, refresh }),
+        Exchanged::Stolen(login) => {
+            tracing::warn!(user = %login.user_id, login = %login.id, "a refresh token came twice: its family is ended");
+            Err(signed_out())
         }
-        // Another request of this browser was quicker: what it got is good for this one too.
-        return Ok(Tokens { access: app.signer.access(&login.user_id, &login.id, now)?, refresh: None });
+        Exchanged::Unknown => Err(signed_out()),
     }
-    if now - login.rotated_at <= GRACE {
-        return Ok(Tokens { access: app.signer.access(&login.user_id, &login.id, now)?, refresh: None });
+}
+
+/// Signs the browser out that has this token, if any has.
+pub async fn end_by_token(app: &App, token: &str) -> Result<(), ApiError> {
+    if let Some(login) = db::logins::by_refresh_hash(&app.db, &secret::hash(token)).await? {
+        db::logins::delete(&app.db, &login.id, &login.user_id).await?;
     }
-    tracing::warn!(user = %login.user_id, login = %login.id, "a refresh token came twice: its family is ended");
-    db::logins::delete(&app.db, &login.id, &login.user_id).await?;
-    Err(signed_out())
+    Ok(())
 }
 
 pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Login>, ApiError> {
@@ -90,7 +88,7 @@ pub async fn end(app: &App, user: &UserId, login: &LoginId) -> Result<(), ApiErr
 pub async fn end_others(app: &App, caller: &Caller) -> Result<(), ApiError> {
     let keep = match &caller.via {
         Via::Browser(login) => Some(login),
-        Via::Token(_) => None,
+        Via::Token(..) => None,
     };
     Ok(db::logins::delete_others(&app.db, &caller.user_id, keep).await?)
 }

@@ -55,9 +55,11 @@ pub async fn sign_in(
     from: &From<'_>,
 ) -> Result<(User, refresh::Tokens), ApiError> {
     let wrong = || ApiError::from(Problem::new(Code::WrongCredentials, "Check both and try again."));
-    let email = credentials.email.trim().to_lowercase();
-    app.attempts.take(&format!("account {email}"), app.clock.now())?;
-    app.attempts.take(&format!("address {}", from.address), app.clock.now())?;
+    // What cannot be an account is not remembered as one.
+    let Ok(email) = parse_email(&credentials.email) else { return Err(wrong()) };
+    let (account, address) = (format!("account {email}"), format!("address {}", from.address));
+    app.attempts.take(&account, app.clock.now())?;
+    app.attempts.take(&address, app.clock.now())?;
     if credentials.password.chars().count() > password::MAX_CHARS {
         return Err(wrong());
     }
@@ -67,7 +69,8 @@ pub async fn sign_in(
         return Err(wrong());
     }
     let user = user.ok_or_else(wrong)?;
-    app.attempts.forget(&format!("account {email}"));
+    app.attempts.forget(&account);
+    app.attempts.give_back(&address);
     let tokens = refresh::begin(app, &user.id, from.user_agent).await?;
     Ok((view(user), tokens))
 }
@@ -117,7 +120,7 @@ impl Attempts {
         Self { left: Mutex::new(HashMap::new()) }
     }
 
-    fn take(&self, name: &str, now: Millis) -> Result<(), ApiError> {
+    pub(super) fn take(&self, name: &str, now: Millis) -> Result<(), ApiError> {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         if left.len() > Self::MANY {
             left.retain(|_, bucket| bucket.refilled(now) < Self::BURST);
@@ -134,6 +137,14 @@ impl Attempts {
         }
         bucket.tokens -= 1.0;
         Ok(())
+    }
+
+    /// It was no guess.
+    fn give_back(&self, name: &str) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = left.get_mut(name) {
+            bucket.tokens = (bucket.tokens + 1.0).min(Self::BURST);
+        }
     }
 
     fn forget(&self, name: &str) {
