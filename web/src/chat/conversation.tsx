@@ -21,6 +21,16 @@ interface Props {
   composer: Ref<ComposerHandle>;
 }
 
+// A session's title comes from its first message: what the list tells from before that is out of date.
+function useTitleFromFirstMessage(session: Session, began: boolean) {
+  const refresh = useRefreshSessions(session.desktop_id);
+  const outOfDate = began && session.last_seq === 0;
+  useEffect(() => {
+    if (outOfDate) void refresh();
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- `refresh` is new at every rendering
+  }, [outOfDate]);
+}
+
 // A long session stays quick: older entries come when they are asked for.
 const PAGE = 150;
 
@@ -42,12 +52,7 @@ export function Conversation({ session, desktop, noKey, composer }: Props) {
 
   const { box, away, onScroll, toEnd } = useStickToEnd(state);
 
-  const began = state.lastSeq > 0;
-  const refreshSessions = useRefreshSessions(session.desktop_id);
-  useEffect(() => {
-    if (began && !session.title) void refreshSessions();
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- once, when the first message has given it a title
-  }, [began]);
+  useTitleFromFirstMessage(session, state.lastSeq > 0);
 
   const noModel = state.model === undefined ? noKey : state.model === null;
   const working = hasWork(state.session);

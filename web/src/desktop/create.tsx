@@ -1,5 +1,5 @@
 // Asks for a name and creates a desktop.
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useState } from "react";
 import { useNavigate } from "react-router";
 import { explain } from "../api/problem";
 import { Button } from "../ui/button";
@@ -15,11 +15,21 @@ export function CreateDesktop({ onClose }: { onClose: () => void }) {
   const create = useCreateDesktop();
   const navigate = useNavigate();
 
+  // So that the way to the new desktop does not wait for its page.
+  useEffect(() => {
+    import("../pages/desktop").catch(() => undefined);
+  }, []);
+
   const submit = (event: FormEvent) => {
     event.preventDefault();
     create.mutate(
       { name: name.trim(), key },
-      { onSuccess: (desktop) => navigate(`/desktops/${desktop.id}`) },
+      {
+        onSuccess: (desktop) => {
+          onClose();
+          void navigate(`/desktops/${desktop.id}`);
+        },
+      },
     );
   };
 

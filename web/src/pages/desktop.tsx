@@ -13,6 +13,7 @@ import type { ScreenHandle } from "../desktop/screen";
 import { DesktopStateBadge, mayDelete, mayStop } from "../desktop/state";
 import { Button, buttonClass, IconButton } from "../ui/button";
 import { BackIcon, ClipboardIcon, ExpandIcon, PowerIcon, TrashIcon } from "../ui/icons";
+import { MenuItem } from "../ui/menu";
 import { Notice } from "../ui/notice";
 import { Spinner } from "../ui/spinner";
 import { useTitle } from "../ui/title";
@@ -148,7 +149,11 @@ function Header({ desktop, pane, screen }: HeaderProps) {
         >
           Settings
         </Link>
-        <AccountMenu />
+        <AccountMenu>
+          <MenuItem className="sm:hidden" onSelect={() => void navigate("/settings")}>
+            Settings
+          </MenuItem>
+        </AccountMenu>
       </div>
       {deleting && (
         <DeleteDesktop

@@ -1,4 +1,5 @@
 // What stands around the pages of somebody who is signed in.
+import type { ReactNode } from "react";
 import { Link, Navigate, NavLink, Outlet, useLocation } from "react-router";
 import { useMe, useSignOut } from "../api/account";
 import { explain } from "../api/problem";
@@ -78,12 +79,14 @@ function PageLink({ to, children }: { to: string; children: string }) {
   );
 }
 
-export function AccountMenu() {
+// `children` are further things to do, above signing out.
+export function AccountMenu({ children }: { children?: ReactNode }) {
   const me = useMe();
   const signOut = useSignOut();
   return (
     <Menu label="Account menu" button={<PersonIcon className="size-5" />}>
       <p className="truncate px-3 py-2 text-sm text-muted">{me.data?.email}</p>
+      {children}
       <MenuItem onSelect={() => signOut.mutate()}>Sign out</MenuItem>
       {signOut.isError && <Notice tone="bad">{explain(signOut.error)}</Notice>}
     </Menu>

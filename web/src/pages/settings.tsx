@@ -34,7 +34,8 @@ export function SettingsPage() {
             {explain(keys.error)}
           </Notice>
         )}
-        {stored && <StoredKey stored={stored} />}
+        {/* What a check said of an earlier key does not stay beside a new one. */}
+        {stored && <StoredKey key={stored.stored_at} stored={stored} />}
         {keys.data && <KeyForm replaces={stored !== undefined} />}
         {keys.data && !stored && (
           <Notice className="mt-5">

@@ -57,12 +57,18 @@ export function Menu({ label, button, children }: Props) {
   );
 }
 
-export function MenuItem({ onSelect, children }: { onSelect: () => void; children: ReactNode }) {
+interface ItemProps {
+  onSelect: () => void;
+  className?: string;
+  children: ReactNode;
+}
+
+export function MenuItem({ onSelect, className = "", children }: ItemProps) {
   return (
     <button
       type="button"
       role="menuitem"
-      className="flex w-full items-center gap-2 rounded-lg px-3 py-2 text-left text-sm hover:bg-sunken"
+      className={`flex w-full items-center gap-2 rounded-lg px-3 py-2 text-left text-sm hover:bg-sunken ${className}`}
       onClick={onSelect}
     >
       {children}
