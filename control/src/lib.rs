@@ -64,10 +64,6 @@ async fn build(config: &Config) -> anyhow::Result<App> {
     let clock = clock::Clock::default();
     let data = &config.store.data;
     let own = data.join("control");
-    let url = match &config.store.database_url {
-        Some(url) => url.expose_secret().to_owned(),
-        None => format!("sqlite:{}", own.join("cloudbot.db").display()),
-    };
     let sealer = match &config.store.master_key {
         Some(key) => Sealer::new(key).context("CLOUDBOT_MASTER_KEY")?,
         None => {
@@ -80,7 +76,10 @@ async fn build(config: &Config) -> anyhow::Result<App> {
     let local = Local::new(LocalConfig::new(data, sidecar(config)?))?;
     local.preflight().await.context("desktops cannot run on this machine yet")?;
     Ok(App {
-        db: Db::connect(&url).await?,
+        db: match &config.store.database_url {
+            Some(url) => Db::connect(url.expose_secret()).await?,
+            None => Db::embedded(&own.join("cloudbot.db")).await?,
+        },
         settings: Settings {
             public_url: config.listen.public_url.clone(),
             vm_url: config.listen.vm_url.clone(),

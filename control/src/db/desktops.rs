@@ -70,6 +70,9 @@ pub enum Inserted {
     OverLimit,
 }
 
+/// How long a request is known as the same one.
+const REMEMBERED: Millis = 24 * 3600 * 1000;
+
 /// A request that may come twice.
 pub struct Idempotency {
     pub key: String,
@@ -83,6 +86,8 @@ pub async fn insert(db: &Db, desktop: &DesktopRow, limit: i64, once: Option<&Ide
         sqlx::query("UPDATE users SET created_at = created_at WHERE id = $1")
             .bind(desktop.user_id.as_str()).execute(&mut *tx).await?;
         if let Some(once) = once {
+            sqlx::query("DELETE FROM idempotency WHERE user_id = $1 AND created_at <= $2")
+                .bind(desktop.user_id.as_str()).bind(desktop.created_at - REMEMBERED).execute(&mut *tx).await?;
             let before = sqlx::query_as::<_, (String, String)>(
                     "SELECT request_hash, desktop_id FROM idempotency WHERE user_id = $1 AND idempotency_key = $2")
                 .bind(desktop.user_id.as_str()).bind(&once.key).fetch_optional(&mut *tx).await?;

@@ -14,7 +14,7 @@ pub mod tokens;
 pub mod users;
 pub mod vms;
 
-use std::{str::FromStr, time::Duration};
+use std::{path::Path, str::FromStr, time::Duration};
 
 use anyhow::Context;
 use sqlx::{
@@ -86,21 +86,33 @@ impl Db {
             let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(CONNECT);
             Db::Postgres(pool.connect_with(options).await.with_context(tried)?)
         } else if url.starts_with("sqlite:") {
-            let options = SqliteConnectOptions::from_str(url)
-                .context("read CLOUDBOT_DATABASE_URL")?
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
-                // What was acknowledged is never lost: WAL's NORMAL may lose the last commits with the power.
-                .synchronous(SqliteSynchronous::Full)
-                .foreign_keys(true)
-                .busy_timeout(Duration::from_secs(10));
-            let pool = SqlitePoolOptions::new().max_connections(8);
-            Db::Sqlite(pool.connect_with(options).await.with_context(|| {
-                format!("open the database {url}: check that its folder exists, is writable and has space")
-            })?)
+            let options = SqliteConnectOptions::from_str(url).context("read CLOUDBOT_DATABASE_URL")?;
+            return Self::open(options).await;
         } else {
             anyhow::bail!("CLOUDBOT_DATABASE_URL must begin with sqlite: or postgres:");
         };
+        on!(&db, pool => MIGRATIONS.run(pool).await).context("bring the database's tables up to date")?;
+        Ok(db)
+    }
+
+    /// The embedded database in this file, whatever its name looks like.
+    pub async fn embedded(file: &Path) -> anyhow::Result<Self> {
+        Self::open(SqliteConnectOptions::new().filename(file)).await
+    }
+
+    async fn open(options: SqliteConnectOptions) -> anyhow::Result<Self> {
+        let file = options.get_filename().display().to_string();
+        let options = options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // What was acknowledged is never lost: WAL's NORMAL may lose the last commits with the power.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let pool = SqlitePoolOptions::new().max_connections(8).acquire_timeout(CONNECT);
+        let db = Db::Sqlite(pool.connect_with(options).await.with_context(|| {
+            format!("open the database {file}: check that its folder exists, is writable and has space")
+        })?);
         on!(&db, pool => MIGRATIONS.run(pool).await).context("bring the database's tables up to date")?;
         Ok(db)
     }

@@ -49,6 +49,7 @@ pub async fn say(
         return Err(Problem::new(Code::InvalidValue, "A session takes messages of its own user.").into());
     }
     let desktop = db::desktops::by_id(&app.db, &session.desktop_id).await?.ok_or_else(|| not_found("session"))?;
+    super::demand_staying(&desktop)?;
     let state = next_state(app, session, &desktop).await?;
     let body = EventBody::UserMessage { message_id: MessageId::generate(), user_id: user.clone(), text: message.text };
     let EventBody::UserMessage { message_id, text, .. } = &body else { unreachable!("made above") };

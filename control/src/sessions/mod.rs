@@ -14,7 +14,7 @@ use protocol::{
 
 use crate::{
     app::App,
-    db::{self, sessions::SessionRow},
+    db::{self, desktops::DesktopRow, sessions::SessionRow},
     desktops,
     error::{ApiError, not_found},
     hub::Change,
@@ -28,7 +28,11 @@ pub const MAX_EVENTS: i64 = 500;
 pub async fn create(app: &App, user: &UserId, wish: CreateSession) -> Result<Session, ApiError> {
     let title = wish.title.as_deref().map(parse_title).transpose()?.unwrap_or_default();
     let desktop_id = match wish.desktop_id {
-        Some(id) => desktops::owned(app, user, &id).await?.id,
+        Some(id) => {
+            let desktop = desktops::owned(app, user, &id).await?;
+            demand_staying(&desktop)?;
+            desktop.id
+        }
         None => desktops::create(app, user, Default::default(), None).await?.id,
     };
     let now = app.clock.now();
@@ -132,6 +136,14 @@ pub async fn owned(app: &App, user: &UserId, id: &SessionId) -> Result<SessionRo
 pub async fn of_desktop(app: &App, desktop: &DesktopId, id: &SessionId) -> Result<SessionRow, ApiError> {
     let row = db::sessions::by_id(&app.db, id).await?.filter(|row| row.desktop_id == *desktop);
     row.ok_or_else(|| not_found("session"))
+}
+
+/// Nothing new is begun on a desktop that is being deleted: it would go with it.
+fn demand_staying(desktop: &DesktopRow) -> Result<(), ApiError> {
+    if desktop.state == DesktopState::Deleting {
+        return Err(Problem::new(Code::Conflict, "The desktop is being deleted: use another one.").into());
+    }
+    Ok(())
 }
 
 fn parse_title(text: &str) -> Result<String, ApiError> {

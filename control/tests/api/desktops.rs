@@ -17,6 +17,7 @@ facts!(
     the_same_idempotency_key_gives_the_same_desktop,
     many_creations_with_one_key_make_one_desktop,
     an_idempotency_key_is_its_users_own,
+    nothing_new_begins_on_a_desktop_that_is_being_deleted,
     a_name_and_a_size_are_checked,
     a_desktop_is_renamed,
     another_users_desktop_is_not_there,
@@ -90,6 +91,18 @@ async fn an_idempotency_key_is_its_users_own(control: Control) {
     let his: Desktop = bob.post("desktops", "{}").await.expect_status(201).json();
 
     assert_ne!(hers.id, his.id);
+}
+
+async fn nothing_new_begins_on_a_desktop_that_is_being_deleted(control: Control) {
+    let browser = control.user("ada").await;
+    let (desktop, _) = control.ready_desktop(&browser).await;
+    let session = browser.create_session(&desktop.id).await.id;
+    browser.delete(&format!("desktops/{}", desktop.id)).await.expect_success();
+
+    let begun = browser.post("sessions", json!({ "desktop_id": desktop.id }).to_string()).await;
+    let said = browser.say(&session, "c1", "Hello").await;
+
+    assert_eq!((begun.code(), said.code()), (Code::Conflict, Code::Conflict));
 }
 
 async fn a_name_and_a_size_are_checked(control: Control) {

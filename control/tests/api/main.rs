@@ -22,6 +22,7 @@ mod accounts;
 mod blobs;
 mod desktops;
 mod document;
+mod door;
 mod enrolment;
 mod grants;
 mod keys;
