@@ -2,7 +2,7 @@
 import type { LinkStatus } from "../api/reconnect";
 import type { Desktop, SessionState } from "../api/types";
 import { Spinner } from "../ui/spinner";
-import { useNow } from "../ui/time";
+import { TryingAgain } from "../ui/trying-again";
 
 interface SessionLineProps {
   state: SessionState;
@@ -52,16 +52,14 @@ function words(state: SessionState, desktop: Desktop): string {
 }
 
 export function LinkLine({ link, onRetry }: { link: LinkStatus; onRetry: () => void }) {
-  const now = useNow(link.kind === "waiting");
   if (link.kind !== "waiting") return null;
-  const seconds = Math.max(0, Math.ceil((link.retryAt - now) / 1000));
   return (
     <p
       role="status"
       className="flex flex-wrap items-center gap-x-2 rounded-lg bg-warn-soft px-3 py-1.5 text-xs text-ink"
     >
       <span>
-        {link.reason} {seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again now."}
+        {link.reason} <TryingAgain key={link.retryAt} at={link.retryAt} />
       </span>
       <button type="button" className="font-medium text-warn underline" onClick={onRetry}>
         Try now

@@ -12,7 +12,7 @@ const STEPS: { state: DesktopState; word: string }[] = [
 ];
 
 export function Progress({ desktop, wide = false }: { desktop: Desktop; wide?: boolean }) {
-  const now = useNow(true);
+  const now = useNow();
   // An interrupted desktop is about to be launched again.
   const state = desktop.state === "interrupted" ? "requested" : desktop.state;
   const present = STEPS.findIndex((step) => step.state === state);

@@ -7,7 +7,7 @@ import { webSocketUrl } from "../api/socket";
 import type { Desktop } from "../api/types";
 import { Button } from "../ui/button";
 import { Spinner } from "../ui/spinner";
-import { useNow } from "../ui/time";
+import { TryingAgain } from "../ui/trying-again";
 
 export interface ScreenHandle {
   focus: () => void;
@@ -37,9 +37,11 @@ export default function Screen({ desktop, ref }: Props) {
   useEffect(() => {
     const element = host.current;
     if (!element) return;
+    let over = false;
     const reconnect = new Reconnect(
       () => {
         rfb.current = connect(element, id, {
+          wanted: () => !over,
           opened: () => {
             reconnect.opened();
             setSeen(true);
@@ -57,6 +59,7 @@ export default function Screen({ desktop, ref }: Props) {
     reconnect.start();
     const forgetBack = whenBack(() => reconnect.now());
     return () => {
+      over = true;
       forgetBack();
       reconnect.stop();
       rfb.current?.disconnect();
@@ -73,6 +76,8 @@ export default function Screen({ desktop, ref }: Props) {
 }
 
 interface Listener {
+  // Is the page still there to show a picture?
+  wanted: () => boolean;
   opened: () => void;
   lost: () => void;
 }
@@ -88,11 +93,17 @@ function connect(element: HTMLElement, id: string, listener: Listener): RFB {
   rfb.showDotCursor = true;
   const screen = element.lastElementChild;
   if (screen instanceof HTMLElement) screen.style.position = "absolute";
+  let connected = false;
   rfb.addEventListener("connect", () => {
+    connected = true;
     old.forEach((child) => child.remove());
     listener.opened();
   });
-  rfb.addEventListener("disconnect", () => listener.lost());
+  rfb.addEventListener("disconnect", () => {
+    // noVNC takes its screen away; the picture on it is still the last that is known.
+    if (connected && screen && listener.wanted()) element.prepend(screen);
+    listener.lost();
+  });
   rfb.addEventListener("clipboard", (event) => {
     // Only a page that is looked at may write to the clipboard; otherwise the text stays on the desktop.
     navigator.clipboard?.writeText(event.detail.text).catch(() => undefined);
@@ -107,8 +118,6 @@ interface StatusProps {
 }
 
 function StatusLine({ status, seen, onRetry }: StatusProps) {
-  const now = useNow(status.kind === "waiting");
-  const seconds = status.kind === "waiting" ? Math.max(0, Math.ceil((status.retryAt - now) / 1000)) : 0;
   const shown = status.kind !== "open";
   return (
     <div
@@ -131,7 +140,7 @@ function StatusLine({ status, seen, onRetry }: StatusProps) {
         <div className="max-w-sm text-center text-sm text-white/90">
           <p className="font-medium">{status.reason}</p>
           <p className="mt-1 text-white/70">
-            {seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again now."}
+            <TryingAgain key={status.retryAt} at={status.retryAt} />
           </p>
           <Button size="small" className="mt-4" onClick={onRetry}>
             Try now

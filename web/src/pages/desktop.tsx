@@ -173,7 +173,7 @@ function PasteButton({ screen }: { screen: HeaderProps["screen"] }) {
     try {
       screen.current?.paste(await navigator.clipboard.readText());
       screen.current?.focus();
-      setTold("Your clipboard is on the desktop: Ctrl+V there");
+      setTold("Your clipboard is on the desktop: paste it there");
     } catch {
       setTold("The browser did not allow reading the clipboard");
     }

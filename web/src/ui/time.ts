@@ -1,14 +1,13 @@
 // Times in words.
 import { useEffect, useState } from "react";
 
-// The present, once a second, for as long as something is counted.
-export function useNow(running: boolean): number {
+// The present, once a second: for a component that is there only while something is counted.
+export function useNow(): number {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
-    if (!running) return;
     const timer = setInterval(() => setNow(Date.now()), 1000);
     return () => clearInterval(timer);
-  }, [running]);
+  }, []);
   return now;
 }
 
