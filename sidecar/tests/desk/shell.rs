@@ -171,7 +171,8 @@ async fn release_all_ends_a_running_command() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_starting_desk_ends_the_commands_that_a_killed_one_left() {
     let (display, mut first) = desk().await;
-    first.bash("sleep 4716 >/dev/null & setsid sleep 4717 >/dev/null & sleep 0.1").await;
+    first.bash("sleep 4716 >/dev/null & setsid sleep 4717 >/dev/null &").await;
+    eventually("both run", async || runs("sleep 4716") && runs("sleep 4717")).await;
     first.child.kill().unwrap();
     first.child.wait().unwrap();
     assert!(runs("sleep 4716"));
@@ -187,12 +188,12 @@ async fn a_starting_desk_ends_the_commands_that_a_killed_one_left() {
 async fn a_desk_that_is_asked_to_end_takes_its_commands_along() {
     let (display, desk) = desk().await;
     desk.bash("sleep 4718 >/dev/null &").await;
-    assert!(runs("sleep 4718"));
+    eventually("it runs", async || runs("sleep 4718")).await;
 
     drop(desk);
 
     eventually("it is gone", async || !runs("sleep 4718")).await;
-    assert!(!display.path("desk.sock").exists());
+    eventually("the desk is gone", async || !display.path("desk.sock").exists()).await;
     assert_eq!(read(&display.path("desk.commands")), "");
 }
 
