@@ -65,7 +65,7 @@ function Split({ desktop }: { desktop: Desktop }) {
       <Header desktop={desktop} pane={pane} screen={screen} />
       <main className="min-h-0 flex-1">
         <Group key={orientation} orientation={orientation} className="h-full" {...layout}>
-          <Panel id="desktop" defaultSize={narrow ? "38%" : "66%"} minSize={narrow ? "20%" : "30%"}>
+          <Panel id="desktop" defaultSize={narrow ? "42%" : "66%"} minSize={narrow ? "20%" : "30%"}>
             <div ref={pane} data-testid="desktop-pane" className="relative h-full overflow-hidden bg-sunken">
               <DesktopPane desktop={desktop} screen={screen} />
             </div>
