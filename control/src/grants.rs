@@ -1,6 +1,7 @@
 //! What edges are granted: a capability for a desktop, a key for a model call.
 
 use protocol::{
+    Millis,
     desktop::DesktopState,
     edge::{ModelKey, ModelKeyRequest, Resolve, Resolved},
     error::{Code, Problem},
@@ -8,6 +9,9 @@ use protocol::{
 use secrecy::ExposeSecret;
 
 use crate::{app::App, db, desktops, error::ApiError, keys, users::account, vms};
+
+/// How long an edge may go by an answer, in milliseconds.
+const FRESH: Millis = 15_000;
 
 /// Who this is, whether the desktop is theirs, and where its sidecar listens.
 pub async fn resolve(app: &App, question: &Resolve) -> Result<Resolved, ApiError> {
@@ -23,16 +27,18 @@ pub async fn resolve(app: &App, question: &Resolve) -> Result<Resolved, ApiError
         return Err(Problem::new(Code::DesktopNotReady, detail).into());
     };
     let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let now = app.clock.now();
     let (capability, good_until) =
-        app.signer.capability(&caller.user_id, &desktop.id, desktop.generation, caller.scopes(), app.clock.now())?;
+        app.signer.capability(&caller.user_id, &desktop.id, desktop.generation, caller.scopes(), now)?;
     Ok(Resolved {
         user_id: caller.user_id,
         generation: desktop.generation,
         vm_id,
         address,
         capability,
-        // The sidecar's clock may be ahead of ours: the last ten seconds are not given out.
-        fresh_until: good_until - 10_000,
+        // Whoever is signed out is out after this long; and the sidecar's clock may be ahead of ours, so the
+        // capability's last seconds are not given out.
+        fresh_until: (now + FRESH).min(good_until - 10_000),
     })
 }
 

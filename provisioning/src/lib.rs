@@ -78,9 +78,9 @@ pub enum ProvisionError {
     #[error("over the quota: {0}")]
     Quota(String),
     /// Worth trying again.
-    #[error("{0}")]
-    Transient(#[source] anyhow::Error),
+    #[error(transparent)]
+    Transient(anyhow::Error),
     /// Not worth trying again: a person has to mend something.
-    #[error("{0}")]
-    Fatal(#[source] anyhow::Error),
+    #[error(transparent)]
+    Fatal(anyhow::Error),
 }

@@ -22,6 +22,11 @@ use support::{
     script::{bash, computer, message, text},
 };
 
+use x11rb::{
+    connection::Connection,
+    protocol::xproto::{AtomEnum, ConnectionExt as _},
+};
+
 /// A process that ends with the test, however that ends.
 struct Process(Child);
 
@@ -52,6 +57,18 @@ fn on_screen(program: &str, display: &str, home: &Path) -> Command {
     command
 }
 
+async fn until_managed(display: &str) {
+    let (x, number) = x11rb::connect(Some(display)).unwrap();
+    let root = x.setup().roots[number].root;
+    let check = x.intern_atom(false, b"_NET_SUPPORTING_WM_CHECK").unwrap().reply().unwrap().atom;
+    let managed = async {
+        while x.get_property(false, root, check, AtomEnum::WINDOW, 0, 1).unwrap().reply().unwrap().length == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), managed).await.expect("openbox manages the screen");
+}
+
 #[tokio::test]
 async fn the_agent_sees_clicks_and_types_into_a_terminal() {
     let (_xvfb, display) = screen();
@@ -60,6 +77,8 @@ async fn the_agent_sees_clicks_and_types_into_a_terminal() {
     std::fs::create_dir(&home).unwrap();
     let (socket, typed) = (folder.path().join("desk.sock"), home.join("typed"));
     let _openbox = Process(on_screen("openbox", &display, &home).spawn().expect("openbox is installed"));
+    // A window that is mapped while the window manager starts may be taken by nobody, and stays unseen.
+    until_managed(&display).await;
     // A screen that is all black is no desktop yet.
     let xterm = on_screen("xterm", &display, &home).args(["-geometry", "200x60+0+0", "-e", "sh"]).spawn().unwrap();
     let _xterm = Process(xterm);

@@ -16,7 +16,7 @@ use url::Url;
 use super::{Shared, cookies};
 use crate::{
     error::ApiError,
-    users::{self, Caller, Via, account},
+    users::{self, Caller, account},
 };
 
 /// A caller who may do all that the user may: a browser, or a token with every scope.
@@ -33,9 +33,8 @@ impl FromRequestParts<Shared> for Owner {
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
         let caller = authenticate(parts, app).await?;
-        let partial =
-            matches!(&caller.via, Via::Token(_, scopes) if !Scope::ALL.iter().all(|scope| scopes.contains(scope)));
-        if partial { Err(missing("everything")) } else { Ok(Self(caller)) }
+        demand_everything(&caller)?;
+        Ok(Self(caller))
     }
 }
 
@@ -83,6 +82,12 @@ impl FromRequestParts<Shared> for OwnPage {
         demand_own_page(&parts.headers, &app.settings.public_url)?;
         Ok(Self)
     }
+}
+
+/// Refuses a token that may do only part of what its user may.
+pub fn demand_everything(caller: &Caller) -> Result<(), ApiError> {
+    let everything = Scope::ALL.iter().all(|scope| caller.scopes().contains(scope));
+    if everything { Ok(()) } else { Err(missing("everything")) }
 }
 
 /// Where a request comes from, as the edge and the browser tell it.

@@ -22,7 +22,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Shared,
-    caller::{Talker, Viewer},
+    caller::{Talker, Viewer, demand_everything},
     extract::{Json, Path, Query},
     stream,
 };
@@ -68,6 +68,10 @@ pub async fn create(
     talker: Talker,
     Json(wish): Json<CreateSession>,
 ) -> Result<(StatusCode, axum::Json<Session>), ApiError> {
+    if wish.desktop_id.is_none() {
+        // It creates a desktop, too.
+        demand_everything(&talker.0)?;
+    }
     Ok((StatusCode::CREATED, axum::Json(sessions::create(&app, talker.id(), wish).await?)))
 }
 

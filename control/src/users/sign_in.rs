@@ -58,8 +58,9 @@ pub async fn sign_in(
     // What cannot be an account is not remembered as one.
     let Ok(email) = parse_email(&credentials.email) else { return Err(wrong()) };
     let (account, address) = (format!("account {email}"), format!("address {}", from.address));
-    app.attempts.take(&account, app.clock.now())?;
+    // The address first: one that is refused leaves no trace of the accounts it names.
     app.attempts.take(&address, app.clock.now())?;
+    app.attempts.take(&account, app.clock.now())?;
     if credentials.password.chars().count() > password::MAX_CHARS {
         return Err(wrong());
     }

@@ -20,8 +20,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{calls::Desk, vnc};
 use crate::link::{Answer, Call, Refusal, frame};
 
-/// Viewers hold a connection for hours, calls for seconds.
-const MAX_CONNECTIONS: usize = 64;
+/// At once. Calls last for seconds; viewers stay for hours, and however many there are, calls have their own places.
+const MAX_CALLS: usize = 64;
+const MAX_VIEWERS: usize = 32;
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// After a failed accept (too many open files) the next try waits.
@@ -47,7 +48,7 @@ pub(super) fn listen(path: &Path) -> anyhow::Result<UnixListener> {
 /// Serves connections until `stop`.
 pub(super) async fn serve(listener: UnixListener, desk: Desk, gate_uid: Option<u32>, stop: CancellationToken) {
     let tasks = TaskTracker::new();
-    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places { calls: Arc::new(Semaphore::new(MAX_CALLS)), viewers: Arc::new(Semaphore::new(MAX_VIEWERS)) };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -69,9 +70,9 @@ pub(super) async fn serve(listener: UnixListener, desk: Desk, gate_uid: Option<u
                 continue;
             }
         }
-        let (desk, stop, permit) = (desk.clone(), stop.clone(), free.clone().try_acquire_owned().ok());
+        let (desk, stop, places) = (desk.clone(), stop.clone(), places.clone());
         tasks.spawn(async move {
-            if let Err(error) = connection(stream, desk, permit.is_some(), stop).await {
+            if let Err(error) = connection(stream, desk, places, stop).await {
                 tracing::debug!(%error, "a call broke off");
             }
         });
@@ -85,17 +86,27 @@ fn is_gate(peer: &UCred, gate_uid: Option<u32>) -> bool {
     Some(peer.uid()) == gate_uid || peer.pid().is_none_or(|pid| pid == 0)
 }
 
-async fn connection(mut stream: UnixStream, desk: Desk, free: bool, stop: CancellationToken) -> io::Result<()> {
-    if !free {
-        let refusal = Refusal::unavailable(format!("the desk already serves {MAX_CONNECTIONS} calls; end one"));
-        return timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Refused(refusal))).await?;
-    }
+#[derive(Clone)]
+struct Places {
+    calls: Arc<Semaphore>,
+    viewers: Arc<Semaphore>,
+}
+
+async fn connection(mut stream: UnixStream, desk: Desk, places: Places, stop: CancellationToken) -> io::Result<()> {
     let call = match timeout(CALL_TIMEOUT, frame::read_json::<_, Call>(&mut stream)).await? {
         Ok(call) => call,
         Err(error) => {
             let refusal = Refusal::invalid(format!("the call cannot be read: {error}"));
             return timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Refused(refusal))).await?;
         }
+    };
+    let (kind, most, free) = match call {
+        Call::Vnc { .. } => ("viewers", MAX_VIEWERS, &places.viewers),
+        _ => ("calls", MAX_CALLS, &places.calls),
+    };
+    let Ok(_place) = free.try_acquire() else {
+        let refusal = Refusal::unavailable(format!("the desk already serves {most} {kind}; end one"));
+        return timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Refused(refusal))).await?;
     };
     if let Call::Vnc { control } = call {
         timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Done)).await??;

@@ -61,7 +61,7 @@ impl Desk {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), waiting)
+        tokio::time::timeout(Duration::from_secs(60), waiting)
             .await
             .unwrap_or_else(|_| panic!("it never came: {what}"));
     }

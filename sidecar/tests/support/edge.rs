@@ -149,7 +149,7 @@ impl Edge {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        if tokio::time::timeout(Duration::from_secs(20), waiting).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(60), waiting).await.is_err() {
             panic!("it never came: {what}; the record is {:#?}", self.with(|control| control.events.clone()));
         }
     }

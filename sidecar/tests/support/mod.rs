@@ -88,7 +88,7 @@ impl House {
     /// Ends the gate as SIGTERM does.
     pub async fn stop(&mut self) {
         self.stop.cancel();
-        let ended = tokio::time::timeout(Duration::from_secs(20), self.gate.join_next()).await;
+        let ended = tokio::time::timeout(Duration::from_secs(60), self.gate.join_next()).await;
         ended.expect("the gate ends in time").expect("it ran").expect("it did not panic").expect("it ended well");
     }
 

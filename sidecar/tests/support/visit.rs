@@ -123,7 +123,7 @@ impl Chat {
 
     async fn message(&mut self) -> Message {
         loop {
-            let next = tokio::time::timeout(Duration::from_secs(20), self.0.next());
+            let next = tokio::time::timeout(Duration::from_secs(60), self.0.next());
             match next.await.expect("a frame comes in time").expect("the socket is open").unwrap() {
                 Message::Ping(_) | Message::Pong(_) => {}
                 message => return message,

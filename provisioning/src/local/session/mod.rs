@@ -214,7 +214,11 @@ fn make_folders() -> io::Result<PathBuf> {
         fs::set_permissions(shared, fs::Permissions::from_mode(0o1777))?;
     }
     for folder in ["Desktop", "Documents", "Downloads", "Pictures"] {
-        fs::create_dir_all(Path::new(inside::HOME).join(folder))?;
+        // The home is its owner's: what they put in a folder's place (a link to nowhere, a file, a full disk) must
+        // not cost them the desktop.
+        if let Err(error) = fs::create_dir_all(Path::new(inside::HOME).join(folder)) {
+            tracing::warn!(folder, %error, "make a folder in the home");
+        }
     }
     Ok(runtime)
 }

@@ -24,7 +24,7 @@ pub struct Bounds {
 
 /// The bounds of a session that paints itself for the first time.
 pub const FIRST_PAINT: Bounds =
-    Bounds { first: Duration::from_millis(120), quiet: Duration::from_millis(100), cap: Duration::from_millis(1_500) };
+    Bounds { first: Duration::from_millis(120), quiet: Duration::from_millis(100), cap: Duration::from_millis(600) };
 
 /// The bounds of an action, or `None` where nothing on the screen follows from it.
 pub fn bounds(action: &Action) -> Option<Bounds> {
