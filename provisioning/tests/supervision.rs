@@ -116,6 +116,21 @@ async fn what_was_in_the_home_is_there_after_the_next_launch() {
 }
 
 #[tokio::test]
+async fn a_link_to_nowhere_in_the_home_does_not_cost_its_owner_the_desktop() {
+    let house = House::new("rm -rf ~/Downloads; ln -s /nowhere ~/Downloads; echo start >>~/starts");
+    let first = running(&house).await;
+    let second = support::spec(&first.desktop_id, 2);
+    house.provider().terminate(&first.vm_id).await.unwrap();
+
+    house.provider().launch(&second).await.unwrap();
+
+    eventually("the session has started again", || async {
+        (fs::read_to_string(house.home(&first.desktop_id).join("starts")).unwrap().lines().count() == 2).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_fence_that_cannot_be_made_is_told_and_leaves_nothing() {
     let house = House::new("");
     let spec = spec(&DesktopId::generate(), 1);

@@ -54,6 +54,10 @@ async fn a_token_with_few_scopes_may_do_little(control: Control) {
     ] {
         assert_eq!((refused.status.as_u16(), refused.code()), (403, Code::MissingScope));
     }
+    // A session without a desktop creates one.
+    let talker = browser.token(&["chat"]).await;
+    let refused = talker.post("sessions", "{}").await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (403, Code::MissingScope));
 }
 
 async fn a_token_expires(control: Control) {
