@@ -109,16 +109,7 @@ async fn one_path_and_one_method_is_all_there_is() {
 #[tokio::test]
 async fn deltas_arrive_as_the_provider_sends_them() {
     let world = World::start().await;
-    let (pieces, receiver) = mpsc::channel::<Bytes>(8);
-    let receiver = Arc::new(std::sync::Mutex::new(Some(receiver)));
-    let provider = Upstream::start(
-        None,
-        Arc::new(move |_| {
-            let receiver = receiver.lock().unwrap().take().unwrap();
-            Box::pin(async move { streamed("text/event-stream", tokio_stream(receiver)) })
-        }),
-    )
-    .await;
+    let (pieces, provider) = streaming_provider().await;
     let (_vm, client) = paying_vm(&world, &provider).await;
 
     let mut answer = client.post(world.vm_url(PATH)).body("{}").send().await.unwrap();
@@ -137,16 +128,7 @@ async fn deltas_arrive_as_the_provider_sends_them() {
 #[tokio::test]
 async fn a_provider_that_breaks_off_breaks_off_here_too() {
     let world = World::start().await;
-    let (pieces, receiver) = mpsc::channel::<Bytes>(8);
-    let receiver = Arc::new(std::sync::Mutex::new(Some(receiver)));
-    let provider = Upstream::start(
-        None,
-        Arc::new(move |_| {
-            let receiver = receiver.lock().unwrap().take().unwrap();
-            Box::pin(async move { streamed("text/event-stream", tokio_stream(receiver)) })
-        }),
-    )
-    .await;
+    let (pieces, provider) = streaming_provider().await;
     let (_vm, client) = paying_vm(&world, &provider).await;
     let mut answer = client.post(world.vm_url(PATH)).body("{}").send().await.unwrap();
     pieces.send(Bytes::from_static(b"data: 1\n\n")).await.unwrap();
@@ -237,4 +219,19 @@ async fn when_the_sidecar_hangs_up_the_provider_notices() {
 
 fn tokio_stream(receiver: mpsc::Receiver<Bytes>) -> impl futures_util::Stream<Item = Bytes> {
     futures_util::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)))
+}
+
+/// A provider that answers its one call with the pieces that the test sends.
+async fn streaming_provider() -> (mpsc::Sender<Bytes>, Upstream) {
+    let (pieces, receiver) = mpsc::channel::<Bytes>(8);
+    let receiver = Arc::new(std::sync::Mutex::new(Some(receiver)));
+    let provider = Upstream::start(
+        None,
+        Arc::new(move |_| {
+            let receiver = receiver.lock().unwrap().take().unwrap();
+            Box::pin(async move { streamed("text/event-stream", tokio_stream(receiver)) })
+        }),
+    )
+    .await;
+    (pieces, provider)
 }
