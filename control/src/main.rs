@@ -19,13 +19,7 @@ fn serve(config: Config) -> ExitCode {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(
             |runtime| runtime.block_on(async { control::run(config, telemetry::shutdown::on_signals()?).await }),
         );
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            tracing::error!(error = format!("{e:#}"), "control ends");
-            ExitCode::FAILURE
-        }
-    }
+    telemetry::exit::code("control", done)
 }
 
 fn print_openapi() -> ExitCode {

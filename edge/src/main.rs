@@ -1,5 +1,7 @@
 //! The edge: everything that comes from outside enters here.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use edge::config::Args;
 
@@ -8,8 +10,11 @@ use edge::config::Args;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     telemetry::logging::init();
-    let config = Args::parse().into_config()?;
-    edge::run(config, telemetry::metrics::install()?, telemetry::shutdown::on_signals()?).await
+    telemetry::exit::code("edge", run(Args::parse()).await)
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    edge::run(args.into_config()?, telemetry::metrics::install()?, telemetry::shutdown::on_signals()?).await
 }

@@ -16,11 +16,5 @@ async fn main() -> ExitCode {
         },
         Err(error) => Err(error),
     };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(cause = format!("{error:#}"), "the sidecar cannot go on");
-            ExitCode::FAILURE
-        }
-    }
+    telemetry::exit::code("sidecar", ended)
 }

@@ -1,5 +1,6 @@
-//! Logging, metrics and shutdown, set up once and alike for every binary.
+//! Logging, metrics, shutdown and exit, set up once and alike for every binary.
 
+pub mod exit;
 pub mod logging;
 pub mod metrics;
 pub mod shutdown;
