@@ -8,6 +8,7 @@ pub mod clipboard;
 mod files;
 mod health;
 pub mod input;
+mod jpeg;
 mod mailbox;
 mod open;
 pub mod rfb;

@@ -91,6 +91,16 @@ impl<'a> Picture<'a> {
         &self.bytes[start..start + usize::from(area.width) * 4]
     }
 
+    /// The bytes from the first pixel of `area` on; a row lies [`Picture::pitch`] behind the one above it.
+    pub fn from(&self, area: Area) -> &'a [u8] {
+        &self.bytes[usize::from(area.y) * self.pitch() + usize::from(area.x) * 4..]
+    }
+
+    /// The length of a whole row in bytes.
+    pub fn pitch(&self) -> usize {
+        usize::from(self.width) * 4
+    }
+
     /// The rows of `area`, from its top.
     pub fn rows(self, area: Area) -> impl Iterator<Item = &'a [u8]> {
         (area.y..area.y + area.height).map(move |y| self.row(area, y))

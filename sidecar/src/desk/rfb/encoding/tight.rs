@@ -1,7 +1,6 @@
 //! Tight: one colour, a palette, plain pixels or a JPEG, whatever a piece of the screen is best sent as.
 
 use bytes::{BufMut, BytesMut};
-use jpeg_encoder::{ColorType, SamplingFactor};
 
 use super::{
     super::{Area, Picture, PixelFormat, Wishes, server::Update, shadow::Change, wishes::number},
@@ -9,6 +8,7 @@ use super::{
     deflate::{self, Stream},
     palette::Palette,
 };
+use crate::desk::jpeg::{self, Jpeg, Subsamp};
 
 /// Beside this many colours a JPEG is smaller, and its losses are not seen.
 const MAX_COLOURS_BEFORE_JPEG: usize = 96;
@@ -30,6 +30,8 @@ const INDEXED: usize = 2;
 #[derive(Default)]
 pub(super) struct Tight {
     streams: [Option<Stream>; 3],
+    /// Made for the first photograph.
+    jpeg: Option<Jpeg>,
 }
 
 /// A run of neighbouring tiles that are sent as one rectangle.
@@ -96,7 +98,7 @@ impl Tight {
                 self.indexed(picture, run.area, palette, format, wishes, out);
             }
             (None, Some(quality)) if run.area.pixels() >= MIN_JPEG_PIXELS => {
-                if !picture_as_jpeg(picture, run.area, quality, out) {
+                if self.jpeg(picture, run.area, quality, out).is_err() {
                     self.plain(picture, run.area, format, wishes, out);
                 }
             }
@@ -143,6 +145,27 @@ impl Tight {
         palette.colours().iter().for_each(|colour| format.put_tight(*colour, &mut colours));
         out.put_slice(&colours);
         self.data(stream, &data, out);
+    }
+
+    /// With nothing written when the encoder refuses.
+    fn jpeg(&mut self, picture: Picture<'_>, area: Area, level: u8, out: &mut BytesMut) -> Result<(), jpeg::Error> {
+        let (quality, sampling) = jpeg_quality(level);
+        let encoder = match &mut self.jpeg {
+            Some(encoder) => encoder,
+            none => none.insert(Jpeg::new()?),
+        };
+        let image = jpeg::Image {
+            pixels: picture.from(area),
+            width: area.width.into(),
+            pitch: picture.pitch(),
+            height: area.height.into(),
+            format: jpeg::PixelFormat::BGRX,
+        };
+        let bytes = encoder.encode(image, quality, sampling)?;
+        out.put_u8(JPEG);
+        put_length(bytes.len(), out);
+        out.put_slice(bytes);
+        Ok(())
     }
 
     /// Makes the stream ready for `length` bytes; answers the bit that tells the viewer to begin its own anew.
@@ -198,28 +221,15 @@ fn fill(colour: u32, format: &PixelFormat, out: &mut BytesMut) {
     out.put_slice(&pixel);
 }
 
-/// `false`, with nothing written, when the encoder refuses.
-fn picture_as_jpeg(picture: Picture<'_>, area: Area, level: u8, out: &mut BytesMut) -> bool {
-    let mut bgra = Vec::with_capacity(area.pixels() * 4);
-    picture.rows(area).for_each(|row| bgra.extend_from_slice(row));
-    let (quality, sampling) = jpeg_quality(level);
-    let mut jpeg = Vec::with_capacity(area.pixels() / 4 + 1024);
-    let mut encoder = jpeg_encoder::Encoder::new(&mut jpeg, quality);
-    encoder.set_sampling_factor(sampling);
-    if encoder.encode(&bgra, area.width, area.height, ColorType::Bgra).is_err() {
-        return false;
-    }
-    out.put_u8(JPEG);
-    put_length(jpeg.len(), out);
-    out.put_slice(&jpeg);
-    true
-}
-
-/// What the levels 0 to 9 mean to JPEG, as viewers have come to expect it.
-fn jpeg_quality(level: u8) -> (u8, SamplingFactor) {
+/// What the levels 0 to 9 mean to JPEG: as TigerVNC and TurboVNC have it, so that equal levels look alike.
+fn jpeg_quality(level: u8) -> (u8, Subsamp) {
     const QUALITY: [u8; 10] = [15, 29, 41, 42, 62, 77, 79, 86, 92, 100];
     let level = level.min(9);
-    let sampling = if level >= 8 { SamplingFactor::F_1_1 } else { SamplingFactor::F_2_2 };
+    let sampling = match level {
+        0..=2 => Subsamp::Sub2x2,
+        3..=5 => Subsamp::Sub2x1,
+        _ => Subsamp::None,
+    };
     (QUALITY[usize::from(level)], sampling)
 }
 
