@@ -137,7 +137,7 @@ impl PublicDoor {
                 let credential = self.browsers.credential(&request.method, &request.headers)?;
                 verify::refuse_embedding(&request.headers)?;
                 let (answer, kept) = self.resolve(&desktop, &credential).await?;
-                ctx.body_limit = if segment == "files" { limits::FILE } else { limits::BODY };
+                ctx.body_limit = if matches!(segment, "files" | "clipboard") { limits::FILE } else { limits::BODY };
                 ctx.origin = Origin::Desktop;
                 ctx.target = Target::Desktop(Box::new(ToDesktop { desktop, credential, answer, kept }));
                 Ok(Entered::Forward)

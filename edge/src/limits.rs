@@ -7,7 +7,7 @@ use protocol::error::{Code, Problem};
 
 /// An ordinary JSON body.
 pub(crate) const BODY: u64 = 1 << 20;
-/// A file for a desktop's home.
+/// A file for a desktop's home, a picture for its clipboard.
 pub(crate) const FILE: u64 = 16 << 20;
 /// A picture or an event of the record.
 pub(crate) const RECORD: u64 = 8 << 20;

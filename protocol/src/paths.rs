@@ -21,5 +21,18 @@ pub const REFRESH_COOKIE: &str = "cloudbot_refresh";
 pub const REFRESH_COOKIE_TLS: &str = "__Host-cloudbot_refresh";
 
 /// Parts of `desktops/{id}/…` that the desktop's sidecar answers; everything else is control's.
-pub const SIDECAR_SEGMENTS: &[&str] =
-    &["vnc", "chat", "terminal", "actions", "screenshot", "shell", "files", "control", "mcp"];
+pub const SIDECAR_SEGMENTS: &[&str] = &[
+    "vnc",
+    "chat",
+    "terminal",
+    "actions",
+    "screenshot",
+    "clipboard",
+    "windows",
+    "applications",
+    "accessibility",
+    "shell",
+    "files",
+    "control",
+    "mcp",
+];

@@ -70,7 +70,7 @@ async fn nothing_is_answered_without_a_capability_of_this_desktop() {
     let house = House::open().await;
     let edge = house.visitor(Scope::ALL).client(Some(EDGE_SERVER_NAME));
     let visitor = house.visitor(Scope::ALL);
-    let paths = ["screenshot", "vnc", "chat?session=x", "actions", "shell"];
+    let paths = ["screenshot", "vnc", "chat?session=x", "actions", "shell", "clipboard"];
 
     for path in paths {
         assert_eq!(code(edge.get(visitor.of_desktop(path)).send().await.unwrap()).await, Code::NotSignedIn, "{path}");
@@ -95,6 +95,8 @@ async fn every_route_takes_its_scope() {
     assert_eq!(code(without(Scope::Chat).get("chat?session=x").await).await, Code::MissingScope);
     assert_eq!(code(without(Scope::Control).post("actions", json!({})).await).await, Code::MissingScope);
     assert_eq!(code(without(Scope::Shell).post("shell", json!({})).await).await, Code::MissingScope);
+    assert_eq!(code(without(Scope::Control).get("clipboard").await).await, Code::MissingScope);
+    assert_eq!(code(without(Scope::Control).put("clipboard", "text/plain", "x").await).await, Code::MissingScope);
     assert!(house.desk.with(|desk| desk.calls.iter().all(|call| *call == Call::ReleaseAll)));
 }
 
@@ -109,6 +111,33 @@ async fn a_screenshot_comes_in_the_format_that_was_asked_for() {
     assert_eq!(jpeg.headers()["content-type"], "image/jpeg");
     assert!(jpeg.bytes().await.unwrap().starts_with(b"\xff\xd8"));
     assert_eq!(code(visitor.get("screenshot?format=bmp").await).await, Code::InvalidValue);
+}
+
+#[tokio::test]
+async fn the_clipboard_goes_both_ways_as_text_and_as_png() {
+    let house = House::open().await;
+    let visitor = house.visitor(&[Scope::Control]);
+    let large = [&b"\x89PNG"[..], &[7; 3 << 20]].concat();
+
+    let text = visitor.get("clipboard").await;
+    let png = visitor.get("clipboard?format=png").await;
+    let put = visitor.put("clipboard", "text/plain; charset=utf-8", "héllo").await;
+    let put_png = visitor.put("clipboard", "image/png", large.clone()).await;
+
+    assert_eq!(
+        (&text.headers()["content-type"], &png.headers()["content-type"]),
+        (&"text/plain; charset=utf-8".parse().unwrap(), &"image/png".parse().unwrap())
+    );
+    assert_eq!(
+        (text.text().await.unwrap().as_str(), png.bytes().await.unwrap().starts_with(b"\x89PNG")),
+        ("copied", true)
+    );
+    assert_eq!((put.status(), put_png.status()), (204.try_into().unwrap(), 204.try_into().unwrap()));
+    assert!(house.desk.with(|desk| desk.copied == ["héllo".as_bytes().to_vec(), large]));
+    assert_eq!(code(visitor.get("clipboard?format=bmp").await).await, Code::InvalidValue);
+    assert_eq!(code(visitor.put("clipboard", "image/gif", "x").await).await, Code::UnsupportedMediaType);
+    let too_large = vec![0; (16 << 20) + 1];
+    assert_eq!(code(visitor.put("clipboard", "image/png", too_large).await).await, Code::BodyTooLarge);
 }
 
 #[tokio::test]

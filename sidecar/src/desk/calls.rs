@@ -24,7 +24,7 @@ use super::{
     },
     shell::Shells,
 };
-use crate::link::{Answer, Call, Refusal, ScreenshotCall, frame::MAX_BYTES};
+use crate::link::{Answer, Call, ClipboardForm, Refusal, ScreenshotCall, frame::MAX_BYTES};
 
 /// How long a painted session may take to show its panel; some have none.
 const PANEL_BOUND: Duration = Duration::from_secs(3);
@@ -56,13 +56,19 @@ impl Desk {
         }
     }
 
-    /// Answers a call, with the bytes that follow the answer. Dropping the future gives the call up.
-    pub(super) async fn answer(&self, call: Call) -> (Answer, Option<Vec<u8>>) {
+    /// Answers a call and the bytes that followed it, with the bytes that follow the answer. Dropping the future gives
+    /// the call up.
+    pub(super) async fn answer(&self, call: Call, body: Vec<u8>) -> (Answer, Option<Vec<u8>>) {
         let answered = match call {
             Call::Screenshot(call) => match self.screenshot(call).await {
                 Ok((answer, picture)) => return (answer, Some(picture)),
                 Err(refusal) => Err(refusal),
             },
+            Call::Clipboard { form } => match self.copied(form).await {
+                Ok((form, bytes)) => return (Answer::Clipboard { form }, Some(bytes)),
+                Err(refusal) => Err(refusal),
+            },
+            Call::SetClipboard { form } => self.copy(form, body).await.map(|()| Answer::Done),
             Call::Health => self.health().await,
             Call::Act { action, picture } => self.act(action, picture).await.map(Answer::Acted),
             Call::Bash { session, command, timeout_ms } => {
@@ -127,6 +133,29 @@ impl Desk {
             outcome.changed = rest.changed.map(|changed| scale.rect_back(changed));
         }
         Ok(outcome)
+    }
+
+    /// What is on the clipboard: text goes first when both are there and neither is asked for.
+    async fn copied(&self, form: Option<ClipboardForm>) -> Result<(ClipboardForm, Vec<u8>), Refusal> {
+        let text = self.clipboard.text();
+        if form == Some(ClipboardForm::Text) || (form.is_none() && !text.is_empty()) {
+            return Ok((ClipboardForm::Text, text.as_bytes().to_vec()));
+        }
+        match self.clipboard.picture().await? {
+            Some(png) => Ok((ClipboardForm::Png, png.to_vec())),
+            None if form.is_none() => Ok((ClipboardForm::Text, Vec::new())),
+            None => Err(Refusal::not_found("there is no picture on the clipboard")),
+        }
+    }
+
+    async fn copy(&self, form: ClipboardForm, bytes: Vec<u8>) -> Result<(), Refusal> {
+        match form {
+            ClipboardForm::Png => self.clipboard.set_picture(bytes).await,
+            ClipboardForm::Text => match String::from_utf8(bytes) {
+                Ok(text) => self.clipboard.set(&text).await,
+                Err(error) => Err(Refusal::invalid(format!("the text is not UTF-8: {error}"))),
+            },
+        }
     }
 
     async fn screenshot(&self, call: ScreenshotCall) -> Result<(Answer, Vec<u8>), Refusal> {

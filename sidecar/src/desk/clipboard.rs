@@ -1,17 +1,36 @@
-//! The text of the CLIPBOARD selection.
+//! The CLIPBOARD selection: its text, and its picture as PNG.
+//!
+//! Texts are read as they come, since viewers are told of each. A picture is fetched when somebody asks for it: its
+//! owner would encode it for nobody.
 
-use std::sync::Arc;
+use std::{io::Cursor, sync::Arc, time::Duration};
 
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    sync::{oneshot, watch},
+    time::timeout,
+};
 
 use self::owner::Order;
 use super::mailbox::{Sender, mailbox};
 use crate::link::Refusal;
 
+mod give;
 mod owner;
+mod take;
 
-/// More than this is neither taken from an application nor given to one.
+/// More text than this is neither taken from an application nor given to one.
 pub const MAX_BYTES: usize = 1 << 20;
+/// The same for a PNG: a busy screen of 3840x2160 fits.
+pub const MAX_PICTURE: usize = 16 << 20;
+/// The owner of a picture may have to encode it first.
+const PICTURE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is offered to other programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Content {
+    Text(Arc<str>),
+    Png(Arc<[u8]>),
+}
 
 /// A handle to the thread that owns or watches the selection.
 #[derive(Clone)]
@@ -53,6 +72,26 @@ impl Clipboard {
             return Err(Refusal::invalid(message));
         }
         let text: Arc<str> = text.into();
-        self.orders.ask(|reply| Order::Set(text, reply)).await
+        self.orders.ask(|reply| Order::Set(Content::Text(text), reply)).await
+    }
+
+    /// The picture that is on the clipboard, if there is one.
+    pub async fn picture(&self) -> Result<Option<Arc<[u8]>>, Refusal> {
+        let asked = self.orders.ask(Order::Picture);
+        let late = || Refusal::timeout("the program that owns the clipboard does not hand its picture over");
+        timeout(PICTURE_WITHIN, asked).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Puts a PNG on the clipboard, in place of any text.
+    pub async fn set_picture(&self, png: Vec<u8>) -> Result<(), Refusal> {
+        if png.len() > MAX_PICTURE {
+            let message =
+                format!("a picture of {} bytes was to be copied; the clipboard takes {MAX_PICTURE}", png.len());
+            return Err(Refusal::invalid(message));
+        }
+        if let Err(error) = png::Decoder::new(Cursor::new(&png)).read_info() {
+            return Err(Refusal::invalid(format!("the picture is no PNG: {error}")));
+        }
+        self.orders.ask(|reply| Order::Set(Content::Png(png.into()), reply)).await
     }
 }

@@ -24,6 +24,7 @@ use crate::link::{Answer, Call, Refusal, frame};
 const MAX_CALLS: usize = 64;
 const MAX_VIEWERS: usize = 32;
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// After a failed accept (too many open files) the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -112,9 +113,13 @@ async fn connection(mut stream: UnixStream, desk: Desk, places: Places, stop: Ca
         timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Done)).await??;
         return view(stream, desk, control, stop).await;
     }
+    let body = match call {
+        Call::SetClipboard { .. } => timeout(BODY_TIMEOUT, frame::read_bytes(&mut stream)).await??,
+        _ => Vec::new(),
+    };
     let (mut reader, mut writer) = stream.split();
     let (answer, bytes) = tokio::select! {
-        answered = desk.answer(call) => answered,
+        answered = desk.answer(call, body) => answered,
         // The gate writes nothing more, so whatever comes now is the end of the connection.
         _ = reader.read_u8() => return Ok(()),
         () = stop.cancelled() => return Ok(()),

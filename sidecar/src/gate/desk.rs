@@ -6,7 +6,7 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::net::UnixStream;
 
-use crate::link::{Answer, Call, Refusal, ScreenshotCall, frame};
+use crate::link::{Answer, Call, ClipboardForm, Refusal, ScreenshotCall, frame};
 use protocol::desktop::Size;
 
 /// Why the desk did not do it.
@@ -67,6 +67,37 @@ impl Desk {
         .await
     }
 
+    /// What is on the desktop's clipboard, in this form or in the one it has.
+    pub async fn clipboard(
+        &self,
+        form: Option<ClipboardForm>,
+        within: Duration,
+    ) -> Result<(ClipboardForm, Vec<u8>), DeskError> {
+        bounded(within, async {
+            let mut connection = self.connect().await?;
+            match exchange(&mut connection, &Call::Clipboard { form }).await? {
+                Answer::Clipboard { form: given } if form.is_none_or(|form| form == given) => {
+                    Ok((given, frame::read_bytes(&mut connection).await.map_err(DeskError::Unreachable)?))
+                }
+                _ => Err(DeskError::Nonsense),
+            }
+        })
+        .await
+    }
+
+    pub async fn set_clipboard(&self, form: ClipboardForm, bytes: &[u8], within: Duration) -> Result<(), DeskError> {
+        bounded(within, async {
+            let mut connection = self.connect().await?;
+            frame::write_json(&mut connection, &Call::SetClipboard { form }).await.map_err(DeskError::Unreachable)?;
+            frame::write_bytes(&mut connection, bytes).await.map_err(DeskError::Unreachable)?;
+            match answer(&mut connection).await? {
+                Answer::Done => Ok(()),
+                _ => Err(DeskError::Nonsense),
+            }
+        })
+        .await
+    }
+
     /// A viewer's raw byte stream of RFB.
     pub async fn vnc(&self, control: bool) -> Result<UnixStream, DeskError> {
         bounded(Duration::from_secs(10), async {
@@ -91,6 +122,10 @@ impl Desk {
 
 async fn exchange(connection: &mut UnixStream, call: &Call) -> Result<Answer, DeskError> {
     frame::write_json(connection, call).await.map_err(DeskError::Unreachable)?;
+    answer(connection).await
+}
+
+async fn answer(connection: &mut UnixStream) -> Result<Answer, DeskError> {
     match frame::read_json(connection).await.map_err(DeskError::Unreachable)? {
         Answer::Refused(refusal) => Err(DeskError::Refused(refusal)),
         answer => Ok(answer),

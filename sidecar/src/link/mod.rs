@@ -1,7 +1,7 @@
 //! The socket between the two halves of the sidecar.
 //!
 //! `sidecar desk` listens on a Unix socket; the gate opens one connection a call and writes one
-//! [`Call`]. For most calls one [`Answer`] comes back, with its bytes behind it, and the connection
+//! [`Call`], and its bytes behind it if it has some. For most calls one [`Answer`] comes back, likewise, and the connection
 //! ends. Closing it early cancels the call: a running command's process group is killed.
 //! [`Call::Vnc`] turns the connection, after an empty answer, into the raw byte stream of RFB.
 //!
@@ -47,6 +47,14 @@ pub enum Call {
     Open {
         target: String,
     },
+    /// What is on the clipboard, in this form or in the one it has; its bytes follow the answer.
+    Clipboard {
+        form: Option<ClipboardForm>,
+    },
+    /// Puts the bytes that follow the call on the clipboard.
+    SetClipboard {
+        form: ClipboardForm,
+    },
     /// Lifts every held key and button, ends every command.
     ReleaseAll,
     /// A viewer of the screen; without `control` its input is dropped.
@@ -81,6 +89,15 @@ impl Format {
     }
 }
 
+/// What can be copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClipboardForm {
+    /// UTF-8.
+    Text,
+    Png,
+}
+
 /// A bound on a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fit {
@@ -110,6 +127,9 @@ pub enum Answer {
         picture: Size,
         screen: Size,
     },
+    Clipboard {
+        form: ClipboardForm,
+    },
     Shell(ShellOutput),
     Text {
         text: String,
@@ -129,6 +149,8 @@ pub struct Refusal {
 pub enum RefusalKind {
     /// The call itself is wrong: out of range, unknown key, no such file.
     Invalid,
+    /// There is no such thing: no such window, nothing of that form on the clipboard.
+    NotFound,
     /// The desktop is not there (any more).
     Unavailable,
     /// It did not end in time.
@@ -139,6 +161,10 @@ pub enum RefusalKind {
 impl Refusal {
     pub fn invalid(message: impl Into<String>) -> Self {
         Self { kind: RefusalKind::Invalid, message: message.into() }
+    }
+
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::NotFound, message: message.into() }
     }
 
     pub fn unavailable(message: impl Into<String>) -> Self {

@@ -10,7 +10,7 @@ use protocol::{
     action::{ActionOutcome, Point, ShellOutput},
     desktop::Size,
 };
-use sidecar::link::{Answer, Call, Format, Refusal, RefusalKind, frame};
+use sidecar::link::{Answer, Call, ClipboardForm, Format, Refusal, RefusalKind, frame};
 use tokio::{
     io::AsyncReadExt,
     net::{UnixListener, UnixStream},
@@ -24,6 +24,8 @@ pub struct Seen {
     pub calls: Vec<Call>,
     /// Commands that were cancelled by closing their connection.
     pub cancelled: Vec<String>,
+    /// What was put on the clipboard.
+    pub copied: Vec<Vec<u8>>,
 }
 
 pub struct Desk {
@@ -103,6 +105,18 @@ async fn answer(mut connection: UnixStream, seen: Arc<Mutex<Seen>>) {
             Answer::Shell(ShellOutput { output, exit_code: Some(0), timed_out: false, cut_bytes: 0 })
         }
         Call::Editor { .. } => Answer::Text { text: "edited".to_owned() },
+        Call::Clipboard { form } => {
+            let form = form.unwrap_or(ClipboardForm::Text);
+            let bytes: &[u8] = if form == ClipboardForm::Png { b"\x89PNG\r\n\x1a\ncopied" } else { b"copied" };
+            let _ = frame::write_json(&mut connection, &Answer::Clipboard { form }).await;
+            let _ = frame::write_bytes(&mut connection, bytes).await;
+            return;
+        }
+        Call::SetClipboard { .. } => {
+            let Ok(bytes) = frame::read_bytes(&mut connection).await else { return };
+            seen.lock().unwrap().copied.push(bytes);
+            Answer::Done
+        }
         Call::BashRestart { .. } | Call::Open { .. } | Call::ReleaseAll => Answer::Done,
         Call::Vnc { .. } => {
             let _ = frame::write_json(&mut connection, &Answer::Done).await;

@@ -62,6 +62,11 @@ impl Visitor {
         request.header(capability::HEADER, &self.capability).json(&body).send().await.unwrap()
     }
 
+    pub async fn put(&self, rest: &str, media_type: &str, body: impl Into<reqwest::Body>) -> reqwest::Response {
+        let request = self.client(Some(EDGE_SERVER_NAME)).put(self.of_desktop(rest)).header("content-type", media_type);
+        request.header(capability::HEADER, &self.capability).body(body).send().await.unwrap()
+    }
+
     /// Opens a WebSocket; the error is the gate's answer.
     pub async fn socket(&self, rest: &str, subprotocol: Option<&str>) -> Result<Socket, Error> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();

@@ -10,20 +10,28 @@ use x11rb::{
         Event,
         xfixes::{self, ConnectionExt as _, SelectionEventMask},
         xproto::{
-            Atom, AtomEnum, ConnectionExt as _, CreateWindowAux, EventMask, PropMode, Property, PropertyNotifyEvent,
-            SELECTION_NOTIFY_EVENT, SelectionNotifyEvent, SelectionRequestEvent, WindowClass,
+            Atom, AtomEnum, ConnectionExt as _, CreateWindowAux, EventMask, SELECTION_NOTIFY_EVENT,
+            SelectionNotifyEvent, SelectionRequestEvent, WindowClass,
         },
     },
     rust_connection::RustConnection,
-    wrapper::ConnectionExt as _,
 };
 
-use super::MAX_BYTES;
+use super::{
+    Content, MAX_BYTES, MAX_PICTURE,
+    give::{self, Outgoing},
+    take::{Arrival, Incoming},
+};
 use crate::{desk::mailbox::Receiver, link::Refusal};
 
 pub(super) enum Order {
-    Set(Arc<str>, oneshot::Sender<Result<(), Refusal>>),
+    Set(Content, oneshot::Sender<Result<(), Refusal>>),
+    Picture(PictureReply),
 }
+
+type PictureReply = oneshot::Sender<Result<Option<Arc<[u8]>>, Refusal>>;
+
+const PNG_BEGINS: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 type Ready = oneshot::Sender<Result<watch::Receiver<Arc<str>>, Refusal>>;
 
@@ -51,6 +59,8 @@ x11rb::atom_manager! {
         TIMESTAMP,
         INCR,
         CLOUDBOT_CLIPBOARD,
+        CLOUDBOT_PICTURE,
+        IMAGE_PNG: b"image/png",
         TEXT_PLAIN: b"text/plain",
         TEXT_PLAIN_UTF8: b"text/plain;charset=utf-8",
     }
@@ -60,18 +70,14 @@ struct Owner {
     x: RustConnection,
     window: u32,
     atoms: Atoms,
-    text: watch::Sender<Arc<str>>,
+    published: watch::Sender<Arc<str>>,
     /// What we offer while we own the selection.
-    offered: Option<Arc<str>>,
-    /// What has come so far of a text that arrives in parts.
-    parts: Option<Parts>,
-}
-
-#[derive(Default)]
-struct Parts {
-    bytes: Vec<u8>,
-    /// It is too long. The rest is still fetched, part by part: its owner waits for that before it does anything else.
-    over: bool,
+    offered: Option<Content>,
+    text: Incoming,
+    picture: Incoming,
+    /// Who waits for the picture that another program owns.
+    waiting: Vec<PictureReply>,
+    outgoing: Outgoing,
 }
 
 impl Owner {
@@ -92,8 +98,18 @@ impl Owner {
             Ok((window, atoms))
         };
         let (window, atoms) = set_up().map_err(|e| Refusal::failed(format!("set up the clipboard: {e}")))?;
-        let owner = Owner { x, window, atoms, text: sender, offered: None, parts: None };
-        owner.ask(atoms.UTF8_STRING).map_err(|e| Refusal::failed(format!("read the clipboard: {e}")))?;
+        let owner = Owner {
+            text: Incoming::new(window, atoms.CLOUDBOT_CLIPBOARD, atoms.INCR, MAX_BYTES),
+            picture: Incoming::new(window, atoms.CLOUDBOT_PICTURE, atoms.INCR, MAX_PICTURE),
+            waiting: Vec::new(),
+            outgoing: Outgoing::default(),
+            published: sender,
+            offered: None,
+            x,
+            window,
+            atoms,
+        };
+        owner.ask(atoms.TARGETS, &owner.text).map_err(|e| Refusal::failed(format!("read the clipboard: {e}")))?;
         Ok((owner, text))
     }
 
@@ -106,7 +122,8 @@ impl Owner {
             }
             loop {
                 match inbox.take() {
-                    Ok(Some(Order::Set(text, reply))) => drop(reply.send(self.set(text)?)),
+                    Ok(Some(Order::Set(content, reply))) => drop(reply.send(self.set(content)?)),
+                    Ok(Some(Order::Picture(reply))) => self.fetch_picture(reply)?,
                     Ok(None) => break,
                     Err(_) => return Ok(()),
                 }
@@ -119,13 +136,18 @@ impl Owner {
         }
     }
 
-    fn set(&mut self, text: Arc<str>) -> Result<Result<(), Refusal>, ReplyError> {
-        self.offered = Some(text.clone());
+    fn set(&mut self, content: Content) -> Result<Result<(), Refusal>, ReplyError> {
+        let text = match &content {
+            Content::Text(text) => text.clone(),
+            Content::Png(_) => Arc::from(""),
+        };
+        self.offered = Some(content);
         self.x.set_selection_owner(self.window, self.atoms.CLIPBOARD, x11rb::CURRENT_TIME)?;
         if self.x.get_selection_owner(self.atoms.CLIPBOARD)?.reply()?.owner != self.window {
             self.offered = None;
             return Ok(Err(Refusal::failed("another program took the clipboard in the same moment; try again")));
         }
+        self.give_up_picture();
         self.publish(text);
         Ok(Ok(()))
     }
@@ -134,83 +156,135 @@ impl Owner {
         match event {
             Event::XfixesSelectionNotify(change) if change.owner != self.window && change.owner != x11rb::NONE => {
                 self.offered = None;
-                self.ask(self.atoms.UTF8_STRING)?;
+                self.give_up_picture();
+                self.ask(self.atoms.TARGETS, &self.text)?;
             }
             Event::SelectionClear(_) => self.offered = None,
             Event::SelectionRequest(request) => self.answer(&request)?,
             Event::SelectionNotify(answer) if answer.requestor == self.window => self.receive(&answer)?,
-            Event::PropertyNotify(change) => self.receive_part(&change)?,
+            Event::PropertyNotify(change) => {
+                let text = self.text.proceed(&self.x, &change)?;
+                self.take_text(text)?;
+                let picture = self.picture.proceed(&self.x, &change)?;
+                self.take_picture(picture);
+                self.outgoing.proceed(&self.x, &change)?;
+            }
+            Event::DestroyNotify(gone) => self.outgoing.forget(gone.window),
             _ => {}
         }
         Ok(())
     }
 
     /// Asks the owner for the selection; a [`SelectionNotifyEvent`] comes back some time, or never.
-    fn ask(&self, target: Atom) -> Result<(), ReplyError> {
-        let (clipboard, property) = (self.atoms.CLIPBOARD, self.atoms.CLOUDBOT_CLIPBOARD);
-        self.x.convert_selection(self.window, clipboard, target, property, x11rb::CURRENT_TIME)?;
+    fn ask(&self, target: Atom, to: &Incoming) -> Result<(), ReplyError> {
+        let clipboard = self.atoms.CLIPBOARD;
+        self.x.convert_selection(self.window, clipboard, target, to.property(), x11rb::CURRENT_TIME)?;
         Ok(())
     }
 
     fn receive(&mut self, answer: &SelectionNotifyEvent) -> Result<(), ReplyError> {
-        self.parts = None;
-        if answer.property == x11rb::NONE {
-            if answer.target == self.atoms.UTF8_STRING {
-                self.ask(self.atoms.STRING)?;
+        let none = answer.property == x11rb::NONE;
+        if answer.target == self.atoms.IMAGE_PNG {
+            if none {
+                self.answer_waiting(&Ok(None));
+                return Ok(());
             }
+            let picture = self.picture.begin(&self.x)?;
+            self.take_picture(picture);
             return Ok(());
         }
-        let Some((kind, bytes)) = self.take_property()? else { return Ok(()) };
-        if kind == self.atoms.INCR {
-            self.parts = Some(Parts::default());
+        if !none {
+            let text = self.text.begin(&self.x)?;
+            return self.take_text(text);
+        }
+        self.text.forget();
+        match answer.target {
+            // It does not tell what it has.
+            target if target == self.atoms.TARGETS => self.ask(self.atoms.UTF8_STRING, &self.text),
+            target if target == self.atoms.UTF8_STRING => self.ask(self.atoms.STRING, &self.text),
+            _ => {
+                self.publish_copied("");
+                Ok(())
+            }
+        }
+    }
+
+    fn take_text(&mut self, text: Arrival) -> Result<(), ReplyError> {
+        let Arrival::Whole(kind, bytes) = text else { return Ok(()) };
+        if kind == u32::from(AtomEnum::ATOM) || kind == self.atoms.TARGETS {
+            return self.choose(&bytes);
+        }
+        if kind == self.atoms.STRING {
+            self.publish_copied(&bytes.into_iter().map(char::from).collect::<String>());
         } else {
-            self.take_text(kind, bytes);
+            self.publish_copied(&String::from_utf8_lossy(&bytes));
         }
         Ok(())
     }
 
-    fn receive_part(&mut self, change: &PropertyNotifyEvent) -> Result<(), ReplyError> {
-        let ours = change.window == self.window && change.atom == self.atoms.CLOUDBOT_CLIPBOARD;
-        if !ours || change.state != Property::NEW_VALUE || self.parts.is_none() {
-            return Ok(());
+    /// Asks for the best text among the targets; some owners would give a picture's bytes as a text if asked for one.
+    fn choose(&mut self, targets: &[u8]) -> Result<(), ReplyError> {
+        let a = &self.atoms;
+        let has = |target: Atom| targets.chunks_exact(4).any(|listed| listed == target.to_ne_bytes());
+        match [a.UTF8_STRING, a.TEXT_PLAIN_UTF8, a.STRING].into_iter().find(|target| has(*target)) {
+            Some(target) => self.ask(target, &self.text),
+            None => {
+                self.publish_copied("");
+                Ok(())
+            }
         }
-        let taken = self.take_property()?;
-        let Some(parts) = &mut self.parts else { return Ok(()) };
-        match taken {
-            Some((kind, part)) if part.is_empty() => {
-                let parts = std::mem::take(parts);
-                self.parts = None;
-                if !parts.over {
-                    self.take_text(kind, parts.bytes);
+    }
+
+    /// What another program copied, unless ours has taken its place since.
+    fn publish_copied(&self, text: &str) {
+        if self.offered.is_none() {
+            self.publish(text.into());
+        }
+    }
+
+    fn fetch_picture(&mut self, reply: PictureReply) -> Result<(), ReplyError> {
+        match &self.offered {
+            Some(Content::Png(png)) => drop(reply.send(Ok(Some(png.clone())))),
+            Some(Content::Text(_)) => drop(reply.send(Ok(None))),
+            None => {
+                self.waiting.retain(|reply| !reply.is_closed());
+                if self.waiting.is_empty() {
+                    self.picture.forget();
+                    self.ask(self.atoms.IMAGE_PNG, &self.picture)?;
                 }
+                self.waiting.push(reply);
             }
-            Some((_, part)) if !parts.over && parts.bytes.len() + part.len() <= MAX_BYTES => parts.bytes.extend(part),
-            _ => *parts = Parts { bytes: Vec::new(), over: true },
         }
         Ok(())
     }
 
-    /// Reads and deletes our property; `None` when it is gone or larger than we take.
-    fn take_property(&self) -> Result<Option<(Atom, Vec<u8>)>, ReplyError> {
-        let (property, words) = (self.atoms.CLOUDBOT_CLIPBOARD, (MAX_BYTES / 4) as u32);
-        let value = self.x.get_property(true, self.window, property, AtomEnum::ANY, 0, words)?.reply()?;
-        if value.bytes_after > 0 {
-            self.x.delete_property(self.window, property)?;
-        }
-        Ok((value.type_ != x11rb::NONE && value.bytes_after == 0).then_some((value.type_, value.value)))
+    fn take_picture(&mut self, picture: Arrival) {
+        let answer = match picture {
+            Arrival::NotYet => return,
+            Arrival::TooLarge => {
+                let message = format!("the picture on the clipboard has more than {MAX_PICTURE} bytes");
+                Err(Refusal::failed(message))
+            }
+            Arrival::Whole(_, bytes) if bytes.starts_with(PNG_BEGINS) => Ok(Some(bytes.into())),
+            Arrival::Whole(..) => Err(Refusal::failed("what the clipboard's owner calls a PNG is none")),
+        };
+        self.answer_waiting(&answer);
     }
 
-    fn take_text(&self, kind: Atom, bytes: Vec<u8>) {
-        let text = if kind == self.atoms.STRING {
-            bytes.into_iter().map(char::from).collect()
-        } else {
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        self.publish(text.into());
+    /// Another owner, another picture.
+    fn give_up_picture(&mut self) {
+        self.picture.forget();
+        self.answer_waiting(&Err(Refusal::failed("the clipboard changed in the same moment; ask again")));
+    }
+
+    fn answer_waiting(&mut self, answer: &Result<Option<Arc<[u8]>>, Refusal>) {
+        for reply in self.waiting.drain(..) {
+            let _ = reply.send(answer.clone());
+        }
     }
 
     fn publish(&self, text: Arc<str>) {
-        self.text.send_if_modified(|shown| {
+        self.published.send_if_modified(|shown| {
             let other = *shown != text;
             *shown = text;
             other
@@ -218,11 +292,11 @@ impl Owner {
     }
 
     /// Gives another program what it asks for, or says that it cannot be had.
-    fn answer(&self, request: &SelectionRequestEvent) -> Result<(), ReplyError> {
+    fn answer(&mut self, request: &SelectionRequestEvent) -> Result<(), ReplyError> {
         // Programs of old leave the property open; the convention is to use the target's name.
         let property = if request.property == x11rb::NONE { request.target } else { request.property };
-        let given = match &self.offered {
-            Some(text) if request.selection == self.atoms.CLIPBOARD => self.give(request, property, text)?,
+        let given = match self.offered.clone() {
+            Some(content) if request.selection == self.atoms.CLIPBOARD => self.give(request, property, content)?,
             _ => false,
         };
         let told = SelectionNotifyEvent {
@@ -238,28 +312,32 @@ impl Owner {
         Ok(())
     }
 
-    fn give(&self, request: &SelectionRequestEvent, property: Atom, text: &str) -> Result<bool, ReplyError> {
-        let a = &self.atoms;
-        let (x, to, target) = (&self.x, request.requestor, request.target);
-        if target == a.TARGETS {
-            let offered = [a.TARGETS, a.UTF8_STRING, a.TEXT_PLAIN_UTF8, a.TEXT_PLAIN, a.TEXT, a.STRING];
-            x.change_property32(PropMode::REPLACE, to, property, AtomEnum::ATOM, &offered)?;
-            return Ok(true);
-        }
-        let bytes = if target == a.STRING {
-            // STRING is Latin-1; what has other characters is to be had as UTF-8 only.
-            let Ok(bytes) = text.chars().map(u8::try_from).collect::<Result<Vec<u8>, _>>() else { return Ok(false) };
-            bytes
-        } else if [a.UTF8_STRING, a.TEXT, a.TEXT_PLAIN, a.TEXT_PLAIN_UTF8].contains(&target) {
-            text.as_bytes().to_vec()
-        } else {
-            return Ok(false);
+    fn give(&mut self, request: &SelectionRequestEvent, property: Atom, content: Content) -> Result<bool, ReplyError> {
+        let a = self.atoms;
+        let (to, target) = ((request.requestor, property), request.target);
+        let (kind, bytes): (Atom, Arc<[u8]>) = match content {
+            Content::Text(_) if target == a.TARGETS => {
+                let targets = [a.TARGETS, a.UTF8_STRING, a.TEXT_PLAIN_UTF8, a.TEXT_PLAIN, a.TEXT, a.STRING];
+                give::list(&self.x, to, &targets)?;
+                return Ok(true);
+            }
+            Content::Png(_) if target == a.TARGETS => {
+                give::list(&self.x, to, &[a.TARGETS, a.IMAGE_PNG])?;
+                return Ok(true);
+            }
+            Content::Png(png) if target == a.IMAGE_PNG => (target, png),
+            Content::Text(text) if target == a.STRING => {
+                // STRING is Latin-1; what has other characters is to be had as UTF-8 only.
+                match text.chars().map(u8::try_from).collect::<Result<Vec<u8>, _>>() {
+                    Ok(bytes) => (target, bytes.into()),
+                    Err(_) => return Ok(false),
+                }
+            }
+            Content::Text(text) if [a.UTF8_STRING, a.TEXT, a.TEXT_PLAIN, a.TEXT_PLAIN_UTF8].contains(&target) => {
+                (if target == a.TEXT { a.UTF8_STRING } else { target }, text.into())
+            }
+            _ => return Ok(false),
         };
-        if bytes.len() + 64 > x.maximum_request_bytes() {
-            return Ok(false);
-        }
-        let kind = if target == a.TEXT { a.UTF8_STRING } else { target };
-        x.change_property8(PropMode::REPLACE, to, property, kind, &bytes)?;
-        Ok(true)
+        Ok(self.outgoing.give(&self.x, a.INCR, to, (kind, bytes))?)
     }
 }

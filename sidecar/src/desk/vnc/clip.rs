@@ -55,7 +55,8 @@ impl Clip {
         }
         if wishes.extended_clipboard {
             clipboard::write_notify(!text.is_empty(), out);
-        } else {
+        } else if !text.is_empty() {
+            // A picture was copied here; that must not empty the clipboard of who looks on.
             clipboard::write_plain(&text, out);
         }
         shared.known = Some(text);

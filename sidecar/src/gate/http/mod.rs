@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod capability;
+pub mod clipboard;
 pub mod problem;
 pub mod serve;
 pub mod shell;
@@ -40,6 +41,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/actions", allow(Scope::Control, post(actions::act)))
         .route("/screenshot", allow(Scope::View, get(actions::screenshot)))
         .route("/shell", allow(Scope::Shell, post(shell::run)))
+        .route(
+            "/clipboard",
+            allow(Scope::Control, get(clipboard::get).put(clipboard::put))
+                .layer(DefaultBodyLimit::max(clipboard::MAX_BODY)),
+        )
         .method_not_allowed_fallback(wrong_method)
         .route_layer(middleware::from_fn_with_state(app.clone(), capability::demand));
     Router::new()

@@ -34,6 +34,7 @@ impl From<DeskError> for Refused {
         let code = match &error {
             DeskError::Refused(refusal) => match refusal.kind {
                 RefusalKind::Invalid => Code::InvalidValue,
+                RefusalKind::NotFound => Code::NotFound,
                 RefusalKind::Unavailable => Code::DesktopNotReady,
                 RefusalKind::Timeout => Code::Timeout,
                 RefusalKind::Failed => Code::DesktopUnreachable,
