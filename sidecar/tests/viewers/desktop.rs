@@ -16,13 +16,14 @@ use tokio::{
 };
 use x11rb::{
     connection::Connection,
-    protocol::xproto::{ConnectionExt, CreateGCAux, CreateWindowAux, ImageFormat, WindowClass},
+    protocol::Event,
+    protocol::xproto::{ConnectionExt, CreateGCAux, CreateWindowAux, EventMask, ImageFormat, WindowClass},
     rust_connection::RustConnection,
     wrapper::ConnectionExt as _,
 };
 
 use crate::{
-    display::{Desk, Display, answer, eventually, read},
+    display::{DEADLINE, Desk, Display, answer, eventually, read},
     picture::Picture,
 };
 
@@ -84,6 +85,18 @@ impl Desktop {
     /// What was typed into the terminal.
     pub(crate) fn typed(&self) -> String {
         read(&self.display.path("typed"))
+    }
+
+    /// Waits for the next button that is pressed on the picture of many colours.
+    pub(crate) async fn next_press(&self) -> u8 {
+        let deadline = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            if let Some(Event::ButtonPress(press)) = self.x.poll_for_event().unwrap() {
+                return press.detail;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "no button was pressed");
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(crate) fn pointer(&self) -> (i16, i16) {
@@ -163,7 +176,7 @@ fn paint(x: &RustConnection) {
         })
         .collect();
     x.put_image(ImageFormat::Z_PIXMAP, pixmap, gc, SIDE, SIDE, 0, 0, 0, screen.root_depth, &pixels).unwrap();
-    let looks = CreateWindowAux::new().background_pixmap(pixmap).override_redirect(1);
+    let looks = CreateWindowAux::new().background_pixmap(pixmap).event_mask(EventMask::BUTTON_PRESS);
     let class = WindowClass::INPUT_OUTPUT;
     x.create_window(0, window, screen.root, 700, 450, SIDE, SIDE, 0, class, 0, &looks).unwrap();
     x.map_window(window).unwrap();

@@ -5,6 +5,7 @@ mod desktop;
 #[allow(dead_code, reason = "the desk's own tests use more of it")]
 mod display;
 mod gvncviewer;
+mod novnc;
 mod picture;
 mod seat;
 mod tigervnc;

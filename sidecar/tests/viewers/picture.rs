@@ -2,12 +2,16 @@
 
 use std::{
     fs::File,
+    io::Cursor,
     path::{Path, PathBuf},
 };
 
 use x11rb::{
     connection::Connection,
-    protocol::xproto::{ConnectionExt, ImageFormat},
+    protocol::{
+        xfixes::ConnectionExt as _,
+        xproto::{ConnectionExt, ImageFormat},
+    },
     rust_connection::RustConnection,
 };
 
@@ -35,14 +39,14 @@ impl Picture {
         Self { width, height, pixels: image.data.chunks_exact(4).map(colour).collect() }
     }
 
-    /// Reads a PNG of 8 bits a channel without alpha.
-    pub(crate) fn from_png(path: &Path) -> Self {
-        let mut reader = png::Decoder::new(std::io::BufReader::new(File::open(path).unwrap())).read_info().unwrap();
+    /// Reads a PNG of 8 bits a channel; what is transparent in it is not looked at.
+    pub(crate) fn from_png(png: &[u8]) -> Self {
+        let mut reader = png::Decoder::new(Cursor::new(png)).read_info().unwrap();
         let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut bytes).unwrap();
-        assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Rgb, png::BitDepth::Eight));
+        assert_eq!(info.bit_depth, png::BitDepth::Eight);
         let colour = |p: &[u8]| u32::from_be_bytes([0, p[0], p[1], p[2]]);
-        let pixels = bytes[..info.buffer_size()].chunks_exact(3).map(colour).collect();
+        let pixels = bytes[..info.buffer_size()].chunks_exact(info.color_type.samples()).map(colour).collect();
         Self { width: info.width as u16, height: info.height as u16, pixels }
     }
 
@@ -78,6 +82,23 @@ impl Picture {
             }
         }
         Some(Distance { pixels, most, squares: sum / (3 * pixels.max(1) as u64) })
+    }
+}
+
+/// The pointer that an X server shows: its size, its hot spot, its pixels with alpha.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Pointer {
+    size: (u16, u16),
+    hot: (u16, u16),
+    pixels: Vec<u32>,
+}
+
+impl Pointer {
+    pub(crate) fn of(x: &RustConnection) -> Self {
+        x.xfixes_query_version(4, 0).unwrap().reply().unwrap();
+        let image = x.xfixes_get_cursor_image().unwrap().reply().unwrap();
+        let (size, hot) = ((image.width, image.height), (image.xhot, image.yhot));
+        Self { size, hot, pixels: image.cursor_image }
     }
 }
 

@@ -11,8 +11,8 @@ use x11rb::{
     connection::Connection,
     protocol::{
         xproto::{
-            ConfigureWindowAux, ConnectionExt, InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT,
-            MapState, Window,
+            BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConfigureWindowAux, ConnectionExt, InputFocus, KEY_PRESS_EVENT,
+            KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT, MapState, Window,
         },
         xtest::ConnectionExt as _,
     },
@@ -23,7 +23,7 @@ use x11rb::{
 use crate::{
     desktop::Desktop,
     display::eventually,
-    picture::{Distance, Picture},
+    picture::{Distance, Picture, Pointer},
 };
 
 /// Larger than any desktop of these tests with a viewer's own frame around it.
@@ -115,6 +115,19 @@ impl Seat {
         let (left, top, _, high) = self.place();
         let menu = high as i16 - desktop.size().1 as i16;
         self.fake(MOTION_NOTIFY_EVENT, 0, left + x, top + menu + y);
+    }
+
+    pub(crate) fn click(&self, button: u8) {
+        self.fake(BUTTON_PRESS_EVENT, button, 0, 0);
+        self.fake(BUTTON_RELEASE_EVENT, button, 0, 0);
+    }
+
+    /// Waits until the viewer shows the pointer as the desktop has it.
+    pub(crate) async fn shows_the_pointer(&self, desktop: &Desktop) {
+        eventually(&format!("{} shows {:?}", self.name, Pointer::of(&desktop.x)), async || {
+            Pointer::of(&self.x) == Pointer::of(&desktop.x)
+        })
+        .await;
     }
 
     /// Types as a person at this display does; characters that its keyboard lacks get keys of their own first.

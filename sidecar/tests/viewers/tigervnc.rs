@@ -54,6 +54,13 @@ async fn it_types_every_script_and_points() {
 
     eventually("it is typed", async || desktop.typed().ends_with('\n')).await;
     assert_eq!(desktop.typed(), "Hello, World! ~@ü€你\n");
+    seat.shows_the_pointer(&desktop).await;
+
+    seat.enter(&desktop, 800, 500).await;
+    for button in [1, 2, 3, 4, 5] {
+        seat.click(button);
+        assert_eq!(desktop.next_press().await, button);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,7 +48,7 @@ impl Tool {
     pub(crate) fn picture(&mut self) -> Picture {
         let file: PathBuf = self.folder.path().join("seen.png");
         self.call(&[json!("save"), json!(file)]);
-        Picture::from_png(&file)
+        Picture::from_png(&std::fs::read(&file).unwrap())
     }
 
     /// Asks for what is new until it shows what the desktop's X server shows.
