@@ -99,11 +99,24 @@ impl PixelFormat {
     }
 
     /// Appends a colour as Tight's `TPIXEL`: three bytes red, green, blue where the format has 24 bits of colour.
-    pub fn put_tight(&self, colour: u32, out: &mut Vec<u8>) {
+    pub fn put_tight(&self, colour: u32, out: &mut impl BufMut) {
         if self.is_tight_rgb() {
-            out.extend_from_slice(&[(colour >> 16) as u8, (colour >> 8) as u8, colour as u8]);
+            out.put_slice(&[(colour >> 16) as u8, (colour >> 8) as u8, colour as u8]);
         } else {
             self.put(colour, out);
+        }
+    }
+
+    /// Appends a row of our own pixels as Tight's.
+    pub fn put_tight_row(&self, row: &[u8], out: &mut Vec<u8>) {
+        if self.is_tight_rgb() {
+            let start = out.len();
+            out.resize(start + row.len() / 4 * 3, 0);
+            for (to, from) in out[start..].chunks_exact_mut(3).zip(row.chunks_exact(4)) {
+                to.copy_from_slice(&[from[2], from[1], from[0]]);
+            }
+        } else {
+            self.put_row(row, out);
         }
     }
 

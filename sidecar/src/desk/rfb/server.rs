@@ -23,6 +23,9 @@ pub struct Update<'a> {
 }
 
 impl<'a> Update<'a> {
+    /// The bytes in front of the first rectangle.
+    pub const HEADER: usize = 4;
+
     pub fn begin(out: &'a mut BytesMut) -> Self {
         out.put_slice(&[0, 0]);
         let count_at = out.len();
@@ -66,6 +69,17 @@ impl<'a> Update<'a> {
         out.put_u16(width);
         out.put_u16(height);
         out.put_u32(0);
+    }
+
+    /// Puts whole rectangles into it that were written elsewhere.
+    pub fn append(&mut self, rectangles: u16, bytes: &[u8]) {
+        self.count += rectangles;
+        self.out.put_slice(bytes);
+    }
+
+    /// How many there are so far.
+    pub fn rectangles(&self) -> u16 {
+        self.count
     }
 
     /// Nothing more goes into it.

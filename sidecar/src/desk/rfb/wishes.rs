@@ -3,6 +3,7 @@
 /// Encoding numbers of the protocol; negative ones announce an ability and are never pixels.
 pub mod number {
     pub const RAW: i32 = 0;
+    pub const COPY_RECT: i32 = 1;
     pub const TIGHT: i32 = 7;
     pub const ZRLE: i32 = 16;
     pub const DESKTOP_SIZE: i32 = -223;
@@ -12,6 +13,7 @@ pub mod number {
     pub const EXTENDED_DESKTOP_SIZE: i32 = -308;
     pub const FENCE: i32 = -312;
     pub const CONTINUOUS_UPDATES: i32 = -313;
+    pub const CURSOR_WITH_ALPHA: i32 = -314;
     pub const EXTENDED_MOUSE_BUTTONS: i32 = -316;
     pub const EXTENDED_CLIPBOARD: i32 = 0xc0a1_e5ce_u32 as i32;
     /// Quality level 0; level 9 is nine more.
@@ -38,7 +40,9 @@ pub struct Wishes {
     pub quality: Option<u8>,
     /// 0 (fastest) to 9 (smallest).
     pub compression: Option<u8>,
+    pub copy_rect: bool,
     pub cursor: bool,
+    pub cursor_with_alpha: bool,
     pub desktop_size: bool,
     pub extended_desktop_size: bool,
     pub desktop_name: bool,
@@ -59,7 +63,9 @@ impl Wishes {
                 number::RAW => pixels = pixels.or(Some(Pixels::Raw)),
                 number::TIGHT => pixels = pixels.or(Some(Pixels::Tight)),
                 number::ZRLE => pixels = pixels.or(Some(Pixels::Zrle)),
+                number::COPY_RECT => wishes.copy_rect = true,
                 number::CURSOR => wishes.cursor = true,
+                number::CURSOR_WITH_ALPHA => wishes.cursor_with_alpha = true,
                 number::DESKTOP_SIZE => wishes.desktop_size = true,
                 number::EXTENDED_DESKTOP_SIZE => wishes.extended_desktop_size = true,
                 number::DESKTOP_NAME => wishes.desktop_name = true,
@@ -75,6 +81,11 @@ impl Wishes {
         }
         wishes.pixels = pixels.unwrap_or_default();
         wishes
+    }
+
+    /// The same, but for a picture that is to be exact.
+    pub fn lossless(self) -> Self {
+        Self { quality: None, ..self }
     }
 }
 

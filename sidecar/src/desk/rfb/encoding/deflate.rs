@@ -16,6 +16,11 @@ impl Stream {
         self.level
     }
 
+    /// Forgets what went through it, as a viewer does that is told to reset its own.
+    pub(super) fn reset(&mut self) {
+        self.zlib.reset();
+    }
+
     /// Appends `data`, compressed and flushed: the viewer can read all of it from what was written so far.
     pub(super) fn compress(&mut self, mut data: &[u8], out: &mut Vec<u8>) {
         loop {
@@ -34,9 +39,27 @@ impl Stream {
     }
 }
 
-/// The level of zlib for a viewer's wish of 0 to 9. Above 6 it costs much time for few bytes.
-pub(super) fn level(wish: Option<u8>) -> u32 {
-    u32::from(wish.unwrap_or(2)).clamp(1, 6)
+/// How much time an update may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// Little data: compressed well, which costs a fraction of a millisecond.
+    Thorough,
+    /// Much data: half the bytes would cost five times the time.
+    Quick,
+}
+
+/// The level of zlib for a viewer's wish of 0 (fastest) to 9 (smallest).
+///
+/// Thorough levels above 6 cost ten times as much for one byte in twenty.
+pub(super) fn level(wish: Option<u8>, effort: Effort) -> u32 {
+    match (wish.unwrap_or(2), effort) {
+        (0, _) => 1,
+        (1, Effort::Thorough) => 3,
+        (_, Effort::Thorough) => 6,
+        (..=2, Effort::Quick) => 1,
+        (3..=5, Effort::Quick) => 2,
+        (_, Effort::Quick) => 4,
+    }
 }
 
 #[cfg(test)]

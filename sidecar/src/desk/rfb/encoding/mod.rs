@@ -3,11 +3,14 @@
 mod cursor;
 mod deflate;
 mod palette;
+mod pieces;
 mod raw;
 mod tight;
 mod zrle;
 
 pub use cursor::write_cursor;
+
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     Area, Picture, PixelFormat, Wishes,
@@ -15,6 +18,7 @@ use super::{
     shadow::Change,
     wishes::{Pixels, number},
 };
+use tight::Bond;
 
 /// No encoding but Raw allows wider rectangles in every viewer.
 const MAX_WIDTH: u16 = 2048;
@@ -26,12 +30,32 @@ pub struct Encoder {
     zrle: zrle::Zrle,
 }
 
+/// What rectangles are made from, and for whom.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    picture: Picture<'a>,
+    format: &'a PixelFormat,
+    wishes: &'a Wishes,
+}
+
+/// Rectangles that any viewer of the same format and wishes understands, whatever it was sent before and is sent
+/// after them: [`Update::append`] puts them into an update.
+#[derive(Debug, Clone, Default)]
+pub struct Detached {
+    pub rectangles: u16,
+    pub bytes: Bytes,
+    /// Where there were losses.
+    pub lossy: Vec<Area>,
+}
+
 impl Encoder {
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Appends the changed parts of `picture`, which come ordered by row and column, as rectangles.
+    ///
+    /// Answers which areas were sent with losses: those of the tiles that changed, and pixels between them.
     pub fn encode(
         &mut self,
         update: &mut Update<'_>,
@@ -39,21 +63,60 @@ impl Encoder {
         changes: &[Change],
         format: &PixelFormat,
         wishes: &Wishes,
-    ) {
-        match wishes.pixels {
+    ) -> Vec<Area> {
+        self.encode_bound(update, Source { picture, format, wishes }, changes, Bond::Sequence)
+    }
+
+    /// The changed parts as rectangles that need nothing of what was sent before. They cost more bytes, and the time
+    /// once for all viewers. `None` for an encoding that has only one stream, without a beginning anew.
+    pub fn encode_detached(
+        &mut self,
+        picture: Picture<'_>,
+        changes: &[Change],
+        format: &PixelFormat,
+        wishes: &Wishes,
+    ) -> Option<Detached> {
+        if wishes.pixels == Pixels::Zrle {
+            return None;
+        }
+        let mut out = BytesMut::new();
+        let mut update = Update::begin(&mut out);
+        let lossy = self.encode_bound(&mut update, Source { picture, format, wishes }, changes, Bond::Detached);
+        let rectangles = update.rectangles();
+        update.end();
+        let bytes = out.freeze();
+        Some(Detached { rectangles, bytes: bytes.slice(bytes.len().min(Update::HEADER)..), lossy })
+    }
+
+    fn encode_bound(
+        &mut self,
+        update: &mut Update<'_>,
+        source: Source<'_>,
+        changes: &[Change],
+        bond: Bond,
+    ) -> Vec<Area> {
+        match source.wishes.pixels {
             Pixels::Raw => {
                 for area in runs(changes) {
-                    raw::encode(picture, area, format, update.rectangle(area, number::RAW));
+                    raw::encode(source, area, update.rectangle(area, number::RAW));
                 }
             }
             Pixels::Zrle => {
                 for area in runs(changes) {
-                    self.zrle.encode(picture, area, format, wishes, update.rectangle(area, number::ZRLE));
+                    self.zrle.encode(source, area, update.rectangle(area, number::ZRLE));
                 }
             }
-            Pixels::Tight => self.tight.encode(update, picture, changes, format, wishes),
+            Pixels::Tight => return self.tight.encode(update, source, changes, bond),
         }
+        Vec::new()
     }
+}
+
+/// Moves what the viewer has at `from` to `area`, of the same size.
+pub fn copy_rect(update: &mut Update<'_>, area: Area, (x, y): (u16, u16)) {
+    let out = update.rectangle(area, number::COPY_RECT);
+    out.put_u16(x);
+    out.put_u16(y);
 }
 
 /// Joins neighbouring tiles of a row into one rectangle each.

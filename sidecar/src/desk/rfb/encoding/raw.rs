@@ -2,13 +2,13 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::super::{Area, Picture, PixelFormat};
+use super::{super::Area, Source};
 
-pub(super) fn encode(picture: Picture<'_>, area: Area, format: &PixelFormat, out: &mut BytesMut) {
-    let mut row = Vec::with_capacity(usize::from(area.width) * format.bytes_per_pixel());
-    for pixels in picture.rows(area) {
+pub(super) fn encode(source: Source<'_>, area: Area, out: &mut BytesMut) {
+    let mut row = Vec::with_capacity(usize::from(area.width) * source.format.bytes_per_pixel());
+    for pixels in source.picture.rows(area) {
         row.clear();
-        format.put_row(pixels, &mut row);
+        source.format.put_row(pixels, &mut row);
         out.put_slice(&row);
     }
 }

@@ -3,157 +3,188 @@
 use bytes::{BufMut, BytesMut};
 
 use super::{
-    super::{Area, Picture, PixelFormat, Wishes, server::Update, shadow::Change, wishes::number},
-    MAX_WIDTH, are_neighbours,
-    deflate::{self, Stream},
+    super::{Area, colour, server::Update, shadow::Change, wishes::number},
+    Source,
+    deflate::{self, Effort, Stream},
     palette::Palette,
+    pieces::{self, Content, Piece},
 };
 use crate::desk::jpeg::{self, Jpeg, Subsamp};
 
-/// Beside this many colours a JPEG is smaller, and its losses are not seen.
-const MAX_COLOURS_BEFORE_JPEG: usize = 96;
 /// Smaller pieces are letters and carets: sent without losses, whatever their colours.
 const MIN_JPEG_PIXELS: usize = 32 * 32;
 /// Data shorter than this is not compressed, by the protocol.
 const MIN_TO_COMPRESS: usize = 12;
+/// An update with more bytes to compress has to be quick about it.
+const MAX_THOROUGH: usize = 32 * 1024;
 
 const FILL: u8 = 0x80;
 const JPEG: u8 = 0x90;
 const EXPLICIT_FILTER: u8 = 0x40;
 const FILTER_PALETTE: u8 = 1;
+/// The longest body that a rectangle can announce.
+const MAX_LENGTH: usize = (1 << 22) - 1;
 
 /// Streams by what goes through them: like goes to like, which compresses better.
 const PLAIN: usize = 0;
 const MONO: usize = 1;
 const INDEXED: usize = 2;
+/// Begun anew by every rectangle, which can therefore be read by a viewer that missed the one before.
+const ALONE: usize = 3;
 
 #[derive(Default)]
 pub(super) struct Tight {
-    streams: [Option<Stream>; 3],
+    streams: [Option<Stream>; 4],
     /// Made for the first photograph.
     jpeg: Option<Jpeg>,
+    palette: Palette,
+    /// What is to be compressed, and what became of it.
+    data: Vec<u8>,
+    compressed: Vec<u8>,
 }
 
-/// A run of neighbouring tiles that are sent as one rectangle.
-struct Run {
-    area: Area,
-    last: Change,
-    /// Its colours, as far as they are few.
-    palette: Option<Palette>,
+/// May a rectangle build on those before it?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bond {
+    Sequence,
+    Detached,
 }
 
 impl Tight {
+    /// Answers where there were losses.
     pub(super) fn encode(
         &mut self,
         update: &mut Update<'_>,
-        picture: Picture<'_>,
+        source: Source<'_>,
         changes: &[Change],
-        format: &PixelFormat,
-        wishes: &Wishes,
-    ) {
-        let jpeg = wishes.quality.filter(|_| format.takes_jpeg());
-        let limit = if jpeg.is_some() { MAX_COLOURS_BEFORE_JPEG } else { 256 };
-        let mut run: Option<Run> = None;
-        for change in changes {
-            let next =
-                Run { area: change.area, last: *change, palette: Palette::of(picture.colours(change.area), limit) };
-            let (first, second) = match run {
-                Some(run) => join(run, next, limit),
-                None => (next, None),
-            };
-            run = Some(match second {
-                Some(second) => {
-                    self.rectangle(update, picture, first, format, wishes, jpeg);
-                    second
-                }
-                None => first,
-            });
-        }
-        if let Some(run) = run {
-            self.rectangle(update, picture, run, format, wishes, jpeg);
-        }
-    }
-
-    fn rectangle(
-        &mut self,
-        update: &mut Update<'_>,
-        picture: Picture<'_>,
-        run: Run,
-        format: &PixelFormat,
-        wishes: &Wishes,
-        jpeg: Option<u8>,
-    ) {
-        // The area around several changed parts may hold colours between them that were not counted.
-        let limit = if jpeg.is_some() { MAX_COLOURS_BEFORE_JPEG } else { 256 };
-        let palette = match run.palette {
-            Some(palette) if run.area == run.last.area => Some(palette),
-            Some(_) => Palette::of(picture.colours(run.area), limit),
-            None => None,
+        bond: Bond,
+    ) -> Vec<Area> {
+        let jpeg = source.wishes.quality.filter(|_| source.format.takes_jpeg());
+        let limit = pieces::limit(jpeg.is_some());
+        let pieces = pieces::pieces(source.picture, changes, limit, &mut self.palette);
+        let is_photo = |piece: &Piece| jpeg.is_some() && piece.content == Content::Many;
+        let length: usize = pieces.iter().filter(|piece| !is_photo(piece)).map(Piece::length).sum();
+        let (effort, bond) = match length {
+            ..=MAX_THOROUGH => (Effort::Thorough, bond),
+            // Long data finds its repetitions in itself; the streams keep the letters that they know.
+            _ => (Effort::Quick, Bond::Detached),
         };
-        let out = update.rectangle(run.area, number::TIGHT);
-        match (palette, jpeg) {
-            (Some(palette), _) if palette.colours().len() == 1 => fill(palette.colours()[0], format, out),
-            // With few pixels to a colour, the palette outweighs what it saves.
-            (Some(palette), _) if palette.colours().len() * 4 <= run.area.pixels() => {
-                self.indexed(picture, run.area, palette, format, wishes, out);
+        let mut writer = Writer { tight: self, source, limit, effort, bond };
+        let mut lossy = Vec::new();
+        for piece in pieces {
+            let area = piece.area;
+            if writer.piece(piece, jpeg, update.rectangle(area, number::TIGHT)) {
+                lossy.push(area);
             }
-            (None, Some(quality)) if run.area.pixels() >= MIN_JPEG_PIXELS => {
-                if self.jpeg(picture, run.area, quality, out).is_err() {
-                    self.plain(picture, run.area, format, wishes, out);
-                }
+        }
+        lossy
+    }
+}
+
+/// Writes the rectangles of one update.
+struct Writer<'t, 's> {
+    tight: &'t mut Tight,
+    source: Source<'s>,
+    limit: usize,
+    effort: Effort,
+    bond: Bond,
+}
+
+impl Writer<'_, '_> {
+    /// Answers whether there were losses.
+    fn piece(&mut self, piece: Piece, jpeg: Option<u8>, out: &mut BytesMut) -> bool {
+        let palette = &mut self.tight.palette;
+        let is_few = match &piece.content {
+            Content::Fill(colour) => {
+                fill(*colour, self.source, out);
+                return false;
             }
-            _ => self.plain(picture, run.area, format, wishes, out),
+            Content::Few(colours) if piece.is_exact => palette.unite(colours, &[], self.limit),
+            Content::Few(_) => palette.read(self.source.picture, piece.area, self.limit),
+            Content::Many => false,
+        };
+        if is_few {
+            match *palette.colours() {
+                [colour] => fill(colour, self.source, out),
+                [first, other] => self.mono(piece.area, first, other, out),
+                // With few pixels to a colour, the palette outweighs what it saves.
+                ref colours if colours.len() * 4 > piece.area.pixels() => self.plain(piece.area, out),
+                _ => self.indexed(piece.area, out),
+            }
+            return false;
+        }
+        let is_photo = piece.area.pixels() >= MIN_JPEG_PIXELS;
+        if let Some(level) = jpeg.filter(|_| is_photo)
+            && self.jpeg(piece.area, level, out).is_some()
+        {
+            return true;
+        }
+        self.plain(piece.area, out);
+        false
+    }
+
+    fn plain(&mut self, area: Area, out: &mut BytesMut) {
+        let data = &mut self.tight.data;
+        data.clear();
+        for row in self.source.picture.rows(area) {
+            self.source.format.put_tight_row(row, data);
+        }
+        let (stream, reset) = self.open(PLAIN);
+        out.put_u8((stream as u8) << 4 | reset);
+        self.data(stream, out);
+    }
+
+    fn mono(&mut self, area: Area, first: u32, other: u32, out: &mut BytesMut) {
+        self.rows(area, |row, data| {
+            for pixels in row.chunks(32) {
+                let bits =
+                    pixels.chunks_exact(4).fold(0_u8, |bits, pixel| bits << 1 | u8::from(colour(pixel) == other));
+                data.push(bits << (8 - pixels.len() / 4));
+            }
+        });
+        self.palette_header(MONO, &[first, other], out);
+    }
+
+    fn indexed(&mut self, area: Area, out: &mut BytesMut) {
+        let palette = std::mem::take(&mut self.tight.palette);
+        self.rows(area, |row, data| data.extend(row.chunks_exact(4).map(|pixel| palette.index(colour(pixel)))));
+        self.palette_header(INDEXED, palette.colours(), out);
+        self.tight.palette = palette;
+    }
+
+    /// Turns rows into data; those that are like the one above are done already.
+    fn rows(&mut self, area: Area, mut pack: impl FnMut(&[u8], &mut Vec<u8>)) {
+        let data = &mut self.tight.data;
+        data.clear();
+        let (mut above, mut above_at): (&[u8], usize) = (&[], 0);
+        for row in self.source.picture.rows(area) {
+            let at = data.len();
+            if row == above {
+                data.extend_from_within(above_at..);
+            } else {
+                pack(row, data);
+            }
+            (above, above_at) = (row, at);
         }
     }
 
-    fn plain(&mut self, picture: Picture<'_>, area: Area, format: &PixelFormat, wishes: &Wishes, out: &mut BytesMut) {
-        let mut data = Vec::with_capacity(area.pixels() * format.bytes_per_pixel());
-        picture.colours(area).for_each(|colour| format.put_tight(colour, &mut data));
-        let reset = self.open(PLAIN, data.len(), wishes);
-        out.put_u8((PLAIN as u8) << 4 | reset);
-        self.data(PLAIN, &data, out);
-    }
-
-    fn indexed(
-        &mut self,
-        picture: Picture<'_>,
-        area: Area,
-        mut palette: Palette,
-        format: &PixelFormat,
-        wishes: &Wishes,
-        out: &mut BytesMut,
-    ) {
-        let count = palette.colours().len();
-        let mut data = Vec::with_capacity(area.pixels());
-        if count == 2 {
-            for row in picture.rows(area) {
-                for pixels in row.chunks(32) {
-                    let byte = pixels
-                        .chunks_exact(4)
-                        .enumerate()
-                        .fold(0, |byte, (i, pixel)| byte | palette.index(super::super::colour(pixel)) << (7 - i));
-                    data.push(byte);
-                }
-            }
-        } else {
-            data.extend(picture.colours(area).map(|colour| palette.index(colour)));
+    fn palette_header(&mut self, stream: usize, colours: &[u32], out: &mut BytesMut) {
+        let (stream, reset) = self.open(stream);
+        out.put_slice(&[EXPLICIT_FILTER | (stream as u8) << 4 | reset, FILTER_PALETTE, (colours.len() - 1) as u8]);
+        for colour in colours {
+            self.source.format.put_tight(*colour, out);
         }
-        let stream = if count == 2 { MONO } else { INDEXED };
-        let reset = self.open(stream, data.len(), wishes);
-        out.put_slice(&[EXPLICIT_FILTER | (stream as u8) << 4 | reset, FILTER_PALETTE, (count - 1) as u8]);
-        let mut colours = Vec::with_capacity(count * 4);
-        palette.colours().iter().for_each(|colour| format.put_tight(*colour, &mut colours));
-        out.put_slice(&colours);
-        self.data(stream, &data, out);
+        self.data(stream, out);
     }
 
-    /// With nothing written when the encoder refuses.
-    fn jpeg(&mut self, picture: Picture<'_>, area: Area, level: u8, out: &mut BytesMut) -> Result<(), jpeg::Error> {
+    /// With nothing written when it cannot be one.
+    fn jpeg(&mut self, area: Area, level: u8, out: &mut BytesMut) -> Option<()> {
         let (quality, sampling) = jpeg_quality(level);
-        let encoder = match &mut self.jpeg {
+        let encoder = match &mut self.tight.jpeg {
             Some(encoder) => encoder,
-            none => none.insert(Jpeg::new()?),
+            none => none.insert(Jpeg::new().ok()?),
         };
+        let picture = self.source.picture;
         let image = jpeg::Image {
             pixels: picture.from(area),
             width: area.width.into(),
@@ -161,64 +192,45 @@ impl Tight {
             height: area.height.into(),
             format: jpeg::PixelFormat::BGRX,
         };
-        let bytes = encoder.encode(image, quality, sampling)?;
+        let bytes = encoder.encode(image, quality, sampling).ok().filter(|bytes| bytes.len() <= MAX_LENGTH)?;
         out.put_u8(JPEG);
         put_length(bytes.len(), out);
         out.put_slice(bytes);
-        Ok(())
+        Some(())
     }
 
-    /// Makes the stream ready for `length` bytes; answers the bit that tells the viewer to begin its own anew.
-    fn open(&mut self, stream: usize, length: usize, wishes: &Wishes) -> u8 {
-        let level = deflate::level(wishes.compression);
-        let is_open = self.streams[stream].as_ref().is_some_and(|open| open.level() == level);
-        if is_open || length < MIN_TO_COMPRESS {
-            return 0;
+    /// Makes a stream ready for the data; answers which, and the bit that tells the viewer to begin its own anew.
+    fn open(&mut self, stream: usize) -> (usize, u8) {
+        let stream = if self.bond == Bond::Detached { ALONE } else { stream };
+        if self.tight.data.len() < MIN_TO_COMPRESS {
+            return (stream, 0);
         }
-        self.streams[stream] = Some(Stream::new(level));
-        1 << stream
+        let level = deflate::level(self.source.wishes.compression, self.effort);
+        match &mut self.tight.streams[stream] {
+            Some(open) if open.level() == level && stream != ALONE => return (stream, 0),
+            Some(open) if open.level() == level => open.reset(),
+            other => *other = Some(Stream::new(level)),
+        }
+        (stream, 1 << stream)
     }
 
-    fn data(&mut self, stream: usize, data: &[u8], out: &mut BytesMut) {
-        match &mut self.streams[stream] {
+    fn data(&mut self, stream: usize, out: &mut BytesMut) {
+        let Tight { streams, data, compressed, .. } = &mut *self.tight;
+        match &mut streams[stream] {
             Some(open) if data.len() >= MIN_TO_COMPRESS => {
-                let mut compressed = Vec::with_capacity(data.len() / 2 + 64);
-                open.compress(data, &mut compressed);
+                compressed.clear();
+                open.compress(data, compressed);
                 put_length(compressed.len(), out);
-                out.put_slice(&compressed);
+                out.put_slice(compressed);
             }
             _ => out.put_slice(data),
         }
     }
 }
 
-/// Joins the next tile to a run when both are of a kind; otherwise answers both.
-fn join(run: Run, next: Run, limit: usize) -> (Run, Option<Run>) {
-    let area = run.area.union(next.area);
-    if !are_neighbours(run.last, next.last) || area.width > MAX_WIDTH {
-        return (run, Some(next));
-    }
-    match (&run.palette, &next.palette) {
-        (None, None) => (Run { area, last: next.last, palette: None }, None),
-        (Some(left), Some(right)) => {
-            // One colour costs four bytes: it is not mixed with anything.
-            let is_fill = left.colours().len() == 1 || right.colours().len() == 1;
-            match left.union(right, limit) {
-                Some(both) if !is_fill || both.colours().len() == 1 => {
-                    (Run { area, last: next.last, palette: Some(both) }, None)
-                }
-                _ => (run, Some(next)),
-            }
-        }
-        _ => (run, Some(next)),
-    }
-}
-
-fn fill(colour: u32, format: &PixelFormat, out: &mut BytesMut) {
+fn fill(colour: u32, source: Source<'_>, out: &mut BytesMut) {
     out.put_u8(FILL);
-    let mut pixel = Vec::with_capacity(4);
-    format.put_tight(colour, &mut pixel);
-    out.put_slice(&pixel);
+    source.format.put_tight(colour, out);
 }
 
 /// What the levels 0 to 9 mean to JPEG: as TigerVNC and TurboVNC have it, so that equal levels look alike.
@@ -235,12 +247,12 @@ fn jpeg_quality(level: u8) -> (u8, Subsamp) {
 
 /// Seven bits a byte, the highest bit says that more follow; the third byte holds eight.
 fn put_length(length: usize, out: &mut BytesMut) {
+    debug_assert!(length <= MAX_LENGTH, "a piece has at most 2^20 pixels");
     if length < 1 << 7 {
         out.put_u8(length as u8);
     } else if length < 1 << 14 {
         out.put_slice(&[length as u8 | 0x80, (length >> 7) as u8]);
     } else {
-        debug_assert!(length < 1 << 22, "rectangles are at most {MAX_WIDTH} by 64 pixels");
         out.put_slice(&[length as u8 | 0x80, (length >> 7) as u8 | 0x80, (length >> 14) as u8]);
     }
 }

@@ -3,8 +3,9 @@
 use bytes::{BufMut, BytesMut};
 
 use super::{
-    super::{Area, Picture, PixelFormat, Wishes},
-    deflate::{self, Stream},
+    super::{Area, Picture, PixelFormat},
+    Source,
+    deflate::{self, Effort, Stream},
     palette::Palette,
 };
 
@@ -19,21 +20,21 @@ pub(super) struct Zrle {
 }
 
 impl Zrle {
-    pub(super) fn encode(
-        &mut self,
-        picture: Picture<'_>,
-        area: Area,
-        format: &PixelFormat,
-        wishes: &Wishes,
-        out: &mut BytesMut,
-    ) {
-        let mut plain = Vec::new();
+    pub(super) fn encode(&mut self, source: Source<'_>, area: Area, out: &mut BytesMut) {
+        let Source { picture, format, wishes } = source;
+        let (mut plain, mut palette) = (Vec::new(), Palette::default());
         for y in (area.y..area.y + area.height).step_by(usize::from(TILE)) {
             for x in (area.x..area.x + area.width).step_by(usize::from(TILE)) {
-                tile(picture, Area { x, y, width: TILE, height: TILE }.intersect(area), format, &mut plain);
+                tile(
+                    picture,
+                    Area { x, y, width: TILE, height: TILE }.intersect(area),
+                    format,
+                    &mut palette,
+                    &mut plain,
+                );
             }
         }
-        let stream = self.stream.get_or_insert_with(|| Stream::new(deflate::level(wishes.compression)));
+        let stream = self.stream.get_or_insert_with(|| Stream::new(deflate::level(wishes.compression, Effort::Quick)));
         let mut compressed = Vec::with_capacity(plain.len() / 2 + 64);
         stream.compress(&plain, &mut compressed);
         out.put_u32(compressed.len() as u32);
@@ -41,12 +42,12 @@ impl Zrle {
     }
 }
 
-fn tile(picture: Picture<'_>, area: Area, format: &PixelFormat, out: &mut Vec<u8>) {
-    let Some(mut palette) = Palette::of(picture.colours(area), MAX_PACKED) else {
+fn tile(picture: Picture<'_>, area: Area, format: &PixelFormat, palette: &mut Palette, out: &mut Vec<u8>) {
+    if !palette.read(picture, area, MAX_PACKED) {
         out.push(0);
         picture.colours(area).for_each(|colour| format.put_compressed(colour, out));
         return;
-    };
+    }
     let count = palette.colours().len();
     // 1 is a tile of one colour; 2 to 16 are palettes of so many.
     out.push(count as u8);
