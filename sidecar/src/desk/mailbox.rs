@@ -12,7 +12,8 @@ use std::{
 
 use nix::{
     errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
+    poll::{PollFd, PollFlags, ppoll},
+    sys::time::TimeSpec,
 };
 use tokio::sync::oneshot;
 
@@ -87,15 +88,9 @@ impl<T> Receiver<T> {
 
     /// Waits until an order may be there, `other` can be read or the time is up.
     pub(crate) fn wait(&self, other: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<()> {
-        // Rounded up: a wait of less than a millisecond must not become a busy loop.
-        let timeout = match timeout {
-            None => PollTimeout::NONE,
-            Some(t) => {
-                PollTimeout::try_from(t.as_micros().div_ceil(1000).min(60_000) as u32).unwrap_or(PollTimeout::MAX)
-            }
-        };
+        let timeout = timeout.map(TimeSpec::from_duration);
         let mut fds = [PollFd::new(self.ear.as_fd(), PollFlags::POLLIN), PollFd::new(other, PollFlags::POLLIN)];
-        match poll(&mut fds, timeout) {
+        match ppoll(&mut fds, timeout, None) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use proptest::prelude::*;
-use sidecar::desk::rfb::{Area, Picture, PixelFormat, Wishes, encoding::Encoder, server::Update, shadow::Shadow};
+use sidecar::desk::rfb::{Area, Picture, PixelFormat, Wishes, encoding::Encoder, ledger::Ledger, server::Update};
 
 use crate::decoder::{self, Canvas, Format, Place, Tight, Wire, Zrle};
 
@@ -16,7 +16,7 @@ struct Scene {
     width: u16,
     height: u16,
     pixels: Vec<u8>,
-    shadow: Shadow,
+    ledger: Ledger,
     encoder: Encoder,
     format: Format,
     wishes: Wishes,
@@ -31,7 +31,7 @@ impl Scene {
             width,
             height,
             pixels: vec![0; usize::from(width) * usize::from(height) * 4],
-            shadow: Shadow::new(width, height),
+            ledger: Ledger::new(width, height),
             encoder: Encoder::new(),
             format,
             wishes: Wishes::read(encodings.iter().copied()),
@@ -49,7 +49,7 @@ impl Scene {
                 self.pixels[at..at + 4].copy_from_slice(&colour(x, y).to_le_bytes());
             }
         }
-        self.shadow.drawn(area);
+        self.ledger.changed(area);
     }
 
     /// Sends what changed; answers the number of bytes.
@@ -57,7 +57,7 @@ impl Scene {
         let mut out = BytesMut::new();
         let mut update = Update::begin(&mut out);
         let picture = Picture::new(&self.pixels, self.width, self.height).unwrap();
-        let changes = self.shadow.update(picture, self.shadow.whole());
+        let changes = self.ledger.take(self.ledger.whole(), false).changes;
         let format = PixelFormat::parse(self.format.wire()).unwrap();
         self.encoder.encode(&mut update, picture, &changes, &format, &self.wishes);
         update.end();

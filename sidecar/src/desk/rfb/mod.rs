@@ -1,15 +1,15 @@
 //! RFB 3.8, the protocol of VNC, as pure functions over bytes: nothing here reads, writes or waits.
 //!
-//! A [`handshake`] leads to [`client`] messages in and [`server`] messages out; [`shadow`] finds what changed,
-//! [`encoding`] turns it into rectangles. What a viewer sends is hostile: every length is bounded.
+//! A [`handshake`] leads to [`client`] messages in and [`server`] messages out; a [`ledger`] knows what a viewer
+//! has not been sent, [`encoding`] turns that into rectangles. What a viewer sends is hostile: every length is bounded.
 
 pub mod client;
 pub mod clipboard;
 pub mod encoding;
 pub mod handshake;
+pub mod ledger;
 pub mod pixel;
 pub mod server;
-pub mod shadow;
 pub mod wishes;
 
 pub use client::{ClientMessage, Decoder};
@@ -63,6 +63,32 @@ impl Area {
         let width = self.right().max(other.right()) - u32::from(x);
         let height = self.bottom().max(other.bottom()) - u32::from(y);
         Area { x, y, width: width.min(u32::from(u16::MAX)) as u16, height: height.min(u32::from(u16::MAX)) as u16 }
+    }
+}
+
+impl Area {
+    /// Does all of `inner` lie inside of it? Of an empty one, it does.
+    pub fn holds(self, inner: Area) -> bool {
+        inner.is_empty() || self.intersect(inner) == inner
+    }
+}
+
+/// A part of the screen that is to be found elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Move {
+    pub to: Area,
+    /// Where its top left corner is now.
+    pub from: (u16, u16),
+}
+
+impl Move {
+    pub fn source(self) -> Area {
+        Area { x: self.from.0, y: self.from.1, ..self.to }
+    }
+
+    /// Where a part of the source gets to.
+    pub fn shift(self, part: Area) -> Area {
+        Area { x: part.x - self.from.0 + self.to.x, y: part.y - self.from.1 + self.to.y, ..part }
     }
 }
 

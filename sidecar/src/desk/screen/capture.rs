@@ -6,13 +6,14 @@ use std::{
 };
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use protocol::{action::Rect, desktop::Size};
+use protocol::action::Rect;
 use x11rb::{
     connection::{Connection, RequestConnection},
+    cookie::Cookie,
     errors::{ConnectionError, ReplyError},
     protocol::{
         shm::{self, ConnectionExt as _},
-        xproto::{ConnectionExt as _, ImageFormat, ImageOrder},
+        xproto::{self, ConnectionExt as _, ImageFormat, ImageOrder},
     },
     rust_connection::RustConnection,
 };
@@ -40,7 +41,6 @@ pub(super) struct SharedMemory {
     segment: shm::Seg,
     memory: std::fs::File,
     length: usize,
-    scratch: Vec<u8>,
 }
 
 impl Source {
@@ -64,20 +64,50 @@ impl Source {
         Err("the X server's pixels are not 32 bit little endian ones; only xcap can read them".into())
     }
 
-    /// Copies the pixels of `rect` into their place in `frame`, a picture of the whole screen.
-    pub(super) fn grab(
+    /// Asks for the pixels of `rects`, which lie inside the screen, without waiting for them.
+    pub(super) fn ask<'x>(
         &mut self,
-        x: &RustConnection,
+        x: &'x RustConnection,
         root: u32,
-        rect: Rect,
-        frame: &mut [u8],
-        screen: Size,
-    ) -> Result<(), ReplyError> {
-        match self {
-            Source::Shm(memory) => memory.grab(x, root, rect, frame, screen),
-            Source::Plain => grab_plain(x, root, rect, frame, screen),
-            Source::Xcap => grab_xcap(frame, screen),
+        rects: &[Rect],
+    ) -> Result<Asked<'x>, ReplyError> {
+        let replies = match self {
+            Source::Shm(memory) => memory.ask(x, root, rects)?,
+            Source::Plain => {
+                let format = ImageFormat::Z_PIXMAP;
+                let ask = |rect: &Rect| {
+                    let (left, top, width, height) = wire(*rect);
+                    x.get_image(format, root, left, top, width, height, !0).map(Reply::Plain)
+                };
+                rects.iter().map(ask).collect::<Result<_, _>>()?
+            }
+            Source::Xcap => rects.iter().map(|_| Reply::Xcap).collect(),
+        };
+        Ok(Asked { rects: rects.to_vec(), replies })
+    }
+
+    /// Waits for what was asked for and puts it into `bytes`.
+    pub(super) fn receive<'b>(&mut self, asked: Asked<'_>, bytes: &'b mut Vec<u8>) -> Result<Pieces<'b>, ReplyError> {
+        bytes.clear();
+        let mut length = 0;
+        for (rect, reply) in asked.rects.iter().zip(asked.replies) {
+            let end = length + bytes_of(*rect);
+            match (reply, &*self) {
+                (Reply::Shm(cookie), Source::Shm(_)) => drop(cookie.reply()?),
+                (Reply::Plain(cookie), _) => {
+                    let image = cookie.reply()?;
+                    let pixels = image.data.get(..end - length);
+                    bytes.extend_from_slice(pixels.ok_or_else(|| lost(io::ErrorKind::UnexpectedEof.into()))?);
+                }
+                _ => read_xcap(*rect, bytes)?,
+            }
+            length = end;
         }
+        if let Source::Shm(memory) = self {
+            bytes.resize(length, 0);
+            memory.memory.read_exact_at(bytes, 0).map_err(lost)?;
+        }
+        Ok(Pieces::new(asked.rects, bytes))
     }
 
     /// Does a grab always read the whole screen?
@@ -101,67 +131,98 @@ impl SharedMemory {
         let segment = x.generate_id().map_err(|_| ConnectionError::UnknownError)?;
         let theirs: OwnedFd = memory.try_clone().map_err(lost)?.into();
         x.shm_attach_fd(segment, theirs, false)?.check()?;
-        Ok(Self { segment, memory, length, scratch: Vec::new() })
+        Ok(Self { segment, memory, length })
     }
 
-    fn grab(
-        &mut self,
-        x: &RustConnection,
-        root: u32,
-        rect: Rect,
-        frame: &mut [u8],
-        screen: Size,
-    ) -> Result<(), ReplyError> {
-        let bytes = rect.width as usize * rect.height as usize * 4;
-        if bytes > self.length {
-            let larger = SharedMemory::attach(x, bytes)?;
+    fn ask<'x>(&mut self, x: &'x RustConnection, root: u32, rects: &[Rect]) -> Result<Vec<Reply<'x>>, ReplyError> {
+        let length = rects.iter().map(|rect| bytes_of(*rect)).sum();
+        if length > self.length {
+            let larger = SharedMemory::attach(x, length)?;
             let old = std::mem::replace(self, larger);
             x.shm_detach(old.segment)?;
         }
-        let format = ImageFormat::Z_PIXMAP.into();
-        let (left, top, width, height) = wire(rect);
-        x.shm_get_image(root, left, top, width, height, !0, format, self.segment, 0)?.reply()?;
-        if rect.width == screen.width {
-            let start = rect.y as usize * screen.width as usize * 4;
-            return self.memory.read_exact_at(&mut frame[start..start + bytes], 0).map_err(lost);
+        let mut offset = 0;
+        let mut replies = Vec::with_capacity(rects.len());
+        for rect in rects {
+            let (left, top, width, height) = wire(*rect);
+            let format = ImageFormat::Z_PIXMAP.into();
+            let cookie = x.shm_get_image(root, left, top, width, height, !0, format, self.segment, offset)?;
+            replies.push(Reply::Shm(cookie));
+            offset += bytes_of(*rect) as u32;
         }
-        self.scratch.resize(bytes, 0);
-        self.memory.read_exact_at(&mut self.scratch, 0).map_err(lost)?;
-        place(&self.scratch, rect, frame, screen);
-        Ok(())
+        Ok(replies)
     }
 }
 
-fn grab_plain(x: &RustConnection, root: u32, rect: Rect, frame: &mut [u8], screen: Size) -> Result<(), ReplyError> {
-    let (left, top, width, height) = wire(rect);
-    let image = x.get_image(ImageFormat::Z_PIXMAP, root, left, top, width, height, !0)?.reply()?;
-    if image.data.len() < rect.width as usize * rect.height as usize * 4 {
-        return Err(lost(io::ErrorKind::UnexpectedEof.into()));
-    }
-    place(&image.data, rect, frame, screen);
-    Ok(())
-}
-
-fn grab_xcap(frame: &mut [u8], screen: Size) -> Result<(), ReplyError> {
+/// Appends the part of xcap's picture of the whole screen.
+fn read_xcap(rect: Rect, bytes: &mut Vec<u8>) -> Result<(), ReplyError> {
     let monitor = xcap::Monitor::from_point(0, 0).map_err(|e| lost(io::Error::other(e)))?;
     let image = monitor.capture_image().map_err(|e| lost(io::Error::other(e)))?;
-    if (image.width(), image.height()) != (screen.width, screen.height) {
-        let message = format!("xcap saw {}x{} pixels of {screen:?}", image.width(), image.height());
+    let end = |at: i32, length: u32| at.unsigned_abs().saturating_add(length);
+    if end(rect.x, rect.width) > image.width() || end(rect.y, rect.height) > image.height() {
+        let message = format!("xcap saw {}x{} pixels, which do not hold {rect:?}", image.width(), image.height());
         return Err(lost(io::Error::other(message)));
     }
-    for (to, from) in frame.chunks_exact_mut(4).zip(image.as_raw().chunks_exact(4)) {
-        to.copy_from_slice(&[from[2], from[1], from[0], 0]);
+    let stride = image.width() as usize * 4;
+    for y in 0..rect.height as usize {
+        let start = (rect.y as usize + y) * stride + rect.x as usize * 4;
+        let row = &image.as_raw()[start..start + rect.width as usize * 4];
+        bytes.extend(row.chunks_exact(4).flat_map(|pixel| [pixel[2], pixel[1], pixel[0], 0]));
     }
     Ok(())
 }
 
-fn place(pixels: &[u8], rect: Rect, frame: &mut [u8], screen: Size) {
-    let (stride, width) = (screen.width as usize * 4, rect.width as usize * 4);
-    let start = rect.y as usize * stride + rect.x as usize * 4;
-    for (row, from) in pixels.chunks_exact(width).take(rect.height as usize).enumerate() {
-        let at = start + row * stride;
-        frame[at..at + width].copy_from_slice(from);
+/// Pixels that were asked for.
+pub(super) struct Asked<'x> {
+    rects: Vec<Rect>,
+    replies: Vec<Reply<'x>>,
+}
+
+enum Reply<'x> {
+    Shm(Cookie<'x, RustConnection, shm::GetImageReply>),
+    Plain(Cookie<'x, RustConnection, xproto::GetImageReply>),
+    Xcap,
+}
+
+/// Pixels of parts of the screen.
+pub(super) struct Pieces<'b> {
+    rects: Vec<Rect>,
+    bytes: &'b [u8],
+}
+
+/// The pixels of one part, its rows one behind the other.
+#[derive(Clone, Copy)]
+pub(super) struct Piece<'b> {
+    pub(super) rect: Rect,
+    bytes: &'b [u8],
+}
+
+impl<'b> Pieces<'b> {
+    pub(super) fn new(rects: Vec<Rect>, bytes: &'b [u8]) -> Self {
+        Self { rects, bytes }
     }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Piece<'b>> {
+        let mut rest = self.bytes;
+        self.rects.iter().map(move |rect| {
+            let (bytes, behind) = rest.split_at(bytes_of(*rect));
+            rest = behind;
+            Piece { rect: *rect, bytes }
+        })
+    }
+}
+
+impl<'b> Piece<'b> {
+    /// The part of the screen's row `y` that lies inside `within`, itself inside the piece.
+    pub(super) fn row(&self, within: Rect, y: usize) -> &'b [u8] {
+        let row = y - self.rect.y as usize;
+        let start = (row * self.rect.width as usize + (within.x - self.rect.x) as usize) * 4;
+        &self.bytes[start..start + within.width as usize * 4]
+    }
+}
+
+fn bytes_of(rect: Rect) -> usize {
+    rect.width as usize * rect.height as usize * 4
 }
 
 /// A screen is never larger than X's own 16 bit coordinates.

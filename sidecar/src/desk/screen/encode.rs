@@ -118,7 +118,7 @@ mod tests {
             let [r, g, b] = pixel(x, y);
             [b, g, r, 99]
         });
-        Frame { size: Size { width, height }, serial: 1, pixels: Arc::new(pixels.collect()), damage: vec![] }
+        Frame { size: Size { width, height }, serial: 1, pixels: Arc::new(pixels.collect()), trail: vec![] }
     }
 
     fn decode(bytes: &[u8]) -> (u32, u32, Vec<u8>) {

@@ -1,8 +1,10 @@
-//! A picture of the whole screen at one moment, and what changed since the one before.
+//! A picture of the whole screen at one moment, and how it came from those before it.
 
 use std::sync::Arc;
 
 use protocol::{action::Rect, desktop::Size};
+
+use super::step::Step;
 
 /// One state of the screen. Frames are numbered without gaps.
 #[derive(Debug, Clone)]
@@ -11,12 +13,23 @@ pub struct Frame {
     pub serial: u64,
     /// Blue, green, red and an unused byte a pixel; rows of `width * 4` bytes from the top.
     pub pixels: Arc<Vec<u8>>,
-    /// What may differ from frame `serial - 1`, inside the screen and without overlap.
-    /// Who skipped a frame compares the pixels or takes everything as changed.
-    pub damage: Vec<Rect>,
+    /// How it came from the frames before it, the newest step last; it begins anew when the size changes.
+    pub trail: Vec<Arc<Step>>,
 }
 
 impl Frame {
+    /// What differs from the frame before it: one rectangle a tile.
+    pub fn changes(&self) -> &[Rect] {
+        self.trail.last().map_or(&[], |step| &step.changes)
+    }
+
+    /// The steps that lead here from the frame `serial`; `None` when that is too long ago, so that all may differ.
+    pub fn since(&self, serial: u64) -> Option<&[Arc<Step>]> {
+        let first = self.trail.first()?.serial;
+        let known = usize::try_from((serial + 1).checked_sub(first)?).ok()?;
+        self.trail.get(known..)
+    }
+
     pub fn bounds(&self) -> Rect {
         Rect { x: 0, y: 0, width: self.size.width, height: self.size.height }
     }
@@ -83,7 +96,7 @@ mod tests {
         for (x, y) in painted {
             pixels[((y * width + x) * 4) as usize] = 255;
         }
-        Frame { size: Size { width, height }, serial: 1, pixels: Arc::new(pixels), damage: vec![] }
+        Frame { size: Size { width, height }, serial: 1, pixels: Arc::new(pixels), trail: vec![] }
     }
 
     #[test]
@@ -93,6 +106,16 @@ mod tests {
         let changed = after.difference(&before, after.bounds());
 
         assert_eq!(changed, Some(Rect { x: 2, y: 1, width: 4, height: 4 }));
+    }
+
+    #[test]
+    fn the_way_from_an_earlier_frame_is_known_as_far_as_the_trail_goes() {
+        let step = |serial| Arc::new(Step { serial, changes: vec![], moved: None });
+        let last = Frame { serial: 9, trail: vec![step(7), step(8), step(9)], ..frame(1, 1, &[]) };
+
+        let steps = |since: u64| last.since(since).map(<[_]>::len);
+
+        assert_eq!([steps(5), steps(6), steps(8), steps(9), steps(10)], [None, Some(3), Some(1), Some(0), None]);
     }
 
     #[test]

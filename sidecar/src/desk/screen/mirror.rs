@@ -26,6 +26,7 @@ use x11rb::{
 
 use super::{
     Frame, Method, Order, Published,
+    canvas::Canvas,
     capture::Source,
     cursor, rects,
     resize::{self, Failure},
@@ -41,6 +42,10 @@ const COALESCE: Duration = Duration::from_micros(700);
 const PACE: Duration = Duration::from_millis(15);
 /// How often a server that does not report damage is looked at while somebody watches.
 const LOOK: Duration = Duration::from_millis(100);
+/// A guess at what was drawn saves a round trip; reading more pixels than this in vain costs more.
+const LARGEST_GUESS: u64 = 640 * 1024;
+/// A whole screen is read too seldom to keep the memory for it.
+const LARGEST_KEPT: usize = 3 << 20;
 /// A size that changes while pixels are read makes the server refuse; more often in a row is a fault.
 const ATTEMPTS: usize = 5;
 
@@ -73,8 +78,11 @@ struct Mirror {
     /// When the server said that something was drawn that no frame shows yet.
     damaged: Option<Instant>,
     captured: Instant,
-    /// The memory of a frame that nobody holds any more.
-    spare: Option<Vec<u8>>,
+    canvas: Canvas,
+    /// Around what the server has said so far was drawn; what it says next mostly lies inside.
+    guess: Option<Rect>,
+    /// Pixels on their way to the canvas.
+    bytes: Vec<u8>,
 }
 
 impl Mirror {
@@ -89,16 +97,19 @@ impl Mirror {
         let damage = watch_damage(&x, root).map_err(|e| failed("watch the drawing", &e))?;
         let shape = if cursor::watch(&x, root).is_ok() { cursor::shape(&x).ok() } else { None };
         let size = size_of(&x, root).map_err(|e| failed("read the size", &e))?;
-        let mut pixels = vec![0; size.width as usize * size.height as usize * 4];
         let all = Rect { x: 0, y: 0, width: size.width, height: size.height };
-        source.grab(&x, root, all, &mut pixels, size).map_err(|e| failed("read the pixels", &e))?;
+        let mut pixels = Vec::new();
+        let asked = source.ask(&x, root, &[all]);
+        asked
+            .and_then(|asked| source.receive(asked, &mut pixels).map(drop))
+            .map_err(|e| failed("read the pixels", &e))?;
 
-        let frame = Frame { size, serial: 1, pixels: Arc::new(pixels), damage: vec![all] };
-        let frames = Arc::new(watch::Sender::new(Arc::new(frame)));
+        let canvas = Canvas::new(size, pixels);
+        let frames = Arc::new(watch::Sender::new(canvas.shown().clone()));
         let (cursor, shapes) = watch::channel(Arc::new(shape.unwrap_or_else(cursor::none)));
         let published = Published { frames: frames.clone(), cursor: shapes };
-        let captured = Instant::now();
-        Ok((Mirror { x, root, source, damage, frames, cursor, damaged: None, captured, spare: None }, published))
+        let (damaged, captured, guess, bytes) = (None, Instant::now(), None, Vec::new());
+        Ok((Mirror { x, root, source, damage, frames, cursor, damaged, captured, canvas, guess, bytes }, published))
     }
 
     fn work(&mut self, inbox: &Receiver<Order>) -> Result<(), ReplyError> {
@@ -147,8 +158,9 @@ impl Mirror {
 
     fn notice(&mut self, event: Event) -> Result<(), ReplyError> {
         match event {
-            Event::DamageNotify(_) => {
+            Event::DamageNotify(drawn) => {
                 self.damaged.get_or_insert_with(Instant::now);
+                self.expect(rect(drawn.area));
             }
             // The pixels of the new size may not be drawn yet; they come as damage.
             Event::RandrScreenChangeNotify(_) | Event::ConfigureNotify(_) => self.catch_up()?,
@@ -210,60 +222,69 @@ impl Mirror {
     fn capture(&mut self) -> Result<(), ReplyError> {
         self.damaged = None;
         self.captured = Instant::now();
-        let before = self.frames.borrow().clone();
-        let size = size_of(&self.x, self.root)?;
-        let all = Rect { x: 0, y: 0, width: size.width, height: size.height };
-        let reported = self.take_damage()?;
-        let damage = match reported {
-            _ if size != before.size => vec![all],
-            Some(rects) => rects::few(rects, size),
-            None => vec![all],
-        };
-        if damage.is_empty() {
-            return Ok(());
+        let guess = self.guess.take().filter(|_| self.damage.is_some() && !self.source.takes_all());
+        let read = self.read(guess);
+        if read.is_err() {
+            // What was reported is not shown by any frame: the next attempt reads everything.
+            self.damaged = Some(Instant::now());
+            self.redraw_all()?;
         }
-        let mut pixels = self.spare.take().unwrap_or_default();
-        pixels.clear();
-        if size == before.size {
-            pixels.extend_from_slice(&before.pixels);
-        } else {
-            pixels.resize(size.width as usize * size.height as usize * 4, 0);
+        if self.bytes.capacity() > LARGEST_KEPT {
+            self.bytes = Vec::new();
         }
-        let grabbed: &[Rect] = if self.source.takes_all() { &[all] } else { &damage };
-        for rect in grabbed {
-            if let Err(error) = self.source.grab(&self.x, self.root, *rect, &mut pixels, size) {
-                // What was reported is not shown by any frame: the next attempt reads everything.
-                self.damaged = Some(Instant::now());
-                self.redraw_all()?;
-                return Err(error);
-            }
+        if let Some(frame) = read? {
+            self.frames.send_replace(frame);
         }
-        let mut frame = Frame { size, serial: before.serial + 1, pixels: Arc::new(pixels), damage };
-        if self.damage.is_none() && size == before.size {
-            match frame.difference(&before, all) {
-                Some(changed) => frame.damage = vec![changed],
-                None => return Ok(()),
-            }
-        }
-        drop(before);
-        let old = self.frames.send_replace(Arc::new(frame));
-        self.spare = Arc::try_unwrap(old).ok().and_then(|old| Arc::try_unwrap(old.pixels).ok());
         Ok(())
     }
 
-    /// What was drawn since the last time, or `None` where the server cannot say.
-    fn take_damage(&self) -> Result<Option<Vec<Rect>>, ReplyError> {
-        let Some((damage, region)) = self.damage else { return Ok(None) };
+    /// Reads what was drawn: in one round trip where `guess` holds all of it, as a busy server makes each one slow.
+    fn read(&mut self, guess: Option<Rect>) -> Result<Option<Arc<Frame>>, ReplyError> {
+        let geometry = self.x.get_geometry(self.root)?;
         // First subtract, then read the pixels: what is drawn between the two is reported again.
-        self.x.damage_subtract(damage, x11rb::NONE, region)?;
-        let region = self.x.xfixes_fetch_region(region)?.reply()?;
-        let rect = |r: x11rb::protocol::xproto::Rectangle| Rect {
-            x: r.x.into(),
-            y: r.y.into(),
-            width: r.width.into(),
-            height: r.height.into(),
+        let region = match self.damage {
+            Some((damage, region)) => {
+                self.x.damage_subtract(damage, x11rb::NONE, region)?;
+                Some(self.x.xfixes_fetch_region(region)?)
+            }
+            None => None,
         };
-        Ok(Some(region.rectangles.into_iter().map(rect).collect()))
+        let guessed = guess.map(|guess| self.source.ask(&self.x, self.root, &[guess])).transpose()?;
+
+        let geometry = geometry.reply()?;
+        let size = Size { width: geometry.width.into(), height: geometry.height.into() };
+        let reported = region.map(|region| region.reply()).transpose()?;
+        let all = Rect { x: 0, y: 0, width: size.width, height: size.height };
+        if size != self.canvas.shown().size {
+            drop(guessed);
+            let asked = self.source.ask(&self.x, self.root, &[all])?;
+            self.source.receive(asked, &mut self.bytes)?;
+            return Ok(Some(self.canvas.resize(size, std::mem::take(&mut self.bytes))));
+        }
+        let drawn = match reported {
+            Some(region) => rects::few(region.rectangles.into_iter().map(rect), size),
+            None => vec![all],
+        };
+        let pieces = match (guessed, rects::union(&drawn)) {
+            (_, None) => return Ok(None),
+            (Some(guessed), Some(around)) if guess.is_some_and(|guess| rects::holds(&guess, &around)) => {
+                self.source.receive(guessed, &mut self.bytes)?
+            }
+            (guessed, _) => {
+                drop(guessed);
+                let wanted: &[Rect] = if self.source.takes_all() { &[all] } else { &drawn };
+                let asked = self.source.ask(&self.x, self.root, wanted)?;
+                self.source.receive(asked, &mut self.bytes)?
+            }
+        };
+        Ok(self.canvas.draw(&pieces))
+    }
+
+    /// Notes where something was drawn; an area too large to be read on a guess is no guess.
+    fn expect(&mut self, drawn: Rect) {
+        let size = self.canvas.shown().size;
+        let guess = rects::clip(self.guess.and_then(|guess| rects::union(&[guess, drawn])).unwrap_or(drawn), size);
+        self.guess = guess.filter(|r| u64::from(r.width) * u64::from(r.height) <= LARGEST_GUESS);
     }
 
     /// Counts the whole screen as drawn.
@@ -274,6 +295,10 @@ impl Mirror {
         self.x.damage_add(self.root, region)?;
         Ok(())
     }
+}
+
+fn rect(r: x11rb::protocol::xproto::Rectangle) -> Rect {
+    Rect { x: r.x.into(), y: r.y.into(), width: r.width.into(), height: r.height.into() }
 }
 
 fn size_of(x: &RustConnection, root: u32) -> Result<Size, ReplyError> {
@@ -297,6 +322,6 @@ fn watch_damage(x: &RustConnection, root: u32) -> Result<Option<(damage::Damage,
     let id = || x.generate_id().map_err(|_| ConnectionError::UnknownError);
     let (watched, region) = (id()?, id()?);
     x.xfixes_create_region(region, &[])?;
-    x.damage_create(watched, root, ReportLevel::NON_EMPTY)?.check()?;
+    x.damage_create(watched, root, ReportLevel::BOUNDING_BOX)?.check()?;
     Ok(Some((watched, region)))
 }

@@ -1,5 +1,6 @@
 //! What is on the screen: one thread mirrors it, everyone else holds this handle.
 
+mod canvas;
 mod capture;
 mod cursor;
 pub mod encode;
@@ -8,7 +9,9 @@ mod mirror;
 mod rects;
 mod resize;
 pub mod scale;
+mod scroll;
 pub mod settle;
+mod step;
 
 use std::sync::Arc;
 
@@ -19,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::{
     capture::Method,
     frame::{CursorShape, Frame},
+    step::{Moved, Step, TILE},
 };
 use super::mailbox::{Sender, mailbox};
 use crate::link::Refusal;

@@ -1,6 +1,10 @@
 //! Rectangles of damage, made few.
 
+use std::collections::HashMap;
+
 use protocol::{action::Rect, desktop::Size};
+
+use super::step::TILE;
 
 /// More pieces than this cost more round trips than the pixels between them.
 const FEW: usize = 12;
@@ -26,11 +30,38 @@ pub(crate) fn union(rects: &[Rect]) -> Option<Rect> {
     Some(Rect { x: x0, y: y0, width: (x1 - x0) as u32, height: (y1 - y0) as u32 })
 }
 
-fn clip(rect: Rect, screen: Size) -> Option<Rect> {
+/// The rectangles around changes that touch, of which each lies inside one tile.
+pub(super) fn clusters(changes: &[Rect]) -> Vec<Rect> {
+    let tile = |r: &Rect| (r.x / TILE as i32, r.y / TILE as i32);
+    let mut left: HashMap<(i32, i32), Vec<Rect>> = HashMap::new();
+    changes.iter().for_each(|change| left.entry(tile(change)).or_default().push(*change));
+    let mut found = Vec::new();
+    for change in changes {
+        let Some(mut cluster) = left.remove(&tile(change)) else { continue };
+        let mut edge = vec![tile(change)];
+        while let Some((x, y)) = edge.pop() {
+            for next in [-1, 0, 1].into_iter().flat_map(|dy| [-1, 0, 1].map(|dx| (x + dx, y + dy))) {
+                if let Some(more) = left.remove(&next) {
+                    cluster.extend(more);
+                    edge.push(next);
+                }
+            }
+        }
+        found.extend(union(&cluster));
+    }
+    found
+}
+
+pub(super) fn clip(rect: Rect, screen: Size) -> Option<Rect> {
     let (x0, y0) = (rect.x.max(0), rect.y.max(0));
     let x1 = right(&rect).min(screen.width as i32);
     let y1 = bottom(&rect).min(screen.height as i32);
     (x0 < x1 && y0 < y1).then(|| Rect { x: x0, y: y0, width: (x1 - x0) as u32, height: (y1 - y0) as u32 })
+}
+
+/// Does `outer` hold all of `inner`?
+pub(super) fn holds(outer: &Rect, inner: &Rect) -> bool {
+    outer.x <= inner.x && outer.y <= inner.y && right(inner) <= right(outer) && bottom(inner) <= bottom(outer)
 }
 
 /// One piece a stripe of the screen, neighbours of the same extent joined.
@@ -118,6 +149,17 @@ mod tests {
             }
             prop_assert!(pieces.len() <= FEW.max(4));
         }
+    }
+
+    #[test]
+    fn changes_in_neighbouring_tiles_are_one_cluster_and_others_are_their_own() {
+        let rect = |x, y, width, height| Rect { x, y, width, height };
+        let across_a_border = [rect(60, 10, 4, 18), rect(64, 10, 4, 18)];
+        let far = rect(200, 150, 3, 3);
+
+        let clusters = clusters(&[across_a_border[0], far, across_a_border[1]]);
+
+        assert_eq!(clusters, [rect(60, 10, 8, 18), far]);
     }
 
     #[test]

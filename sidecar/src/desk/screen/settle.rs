@@ -8,7 +8,7 @@ use protocol::{
 };
 use tokio::{sync::watch, time::Instant};
 
-use super::{Frame, Screen};
+use super::{Frame, Screen, rects};
 use crate::link::Refusal;
 
 /// How long to wait for what.
@@ -88,8 +88,12 @@ impl<'a> Watch<'a> {
                     }
                     let frame = self.frames.borrow_and_update().clone();
                     if frame.serial > seen {
-                        let skipped = frame.serial != seen + 1;
-                        rest.drawn(&frame.damage, skipped, Instant::now());
+                        match frame.since(seen) {
+                            Some(steps) => {
+                                steps.iter().for_each(|step| rest.drawn(&rects::clusters(&step.changes), Instant::now()));
+                            }
+                            None => rest.drawn(&[frame.bounds()], Instant::now()),
+                        }
                         seen = frame.serial;
                     }
                 }
@@ -130,9 +134,9 @@ impl Rest {
         Self { bounds, started, drawn: None, places: HashMap::new() }
     }
 
-    fn drawn(&mut self, damage: &[Rect], skipped: bool, now: Instant) {
-        let mut matters = skipped;
-        for rect in damage {
+    fn drawn(&mut self, changed: &[Rect], now: Instant) {
+        let mut matters = false;
+        for rect in changed {
             let seen = self.places.entry(*rect).or_default();
             *seen += 1;
             let tiny = u64::from(rect.width) * u64::from(rect.height) <= TINY;
@@ -178,7 +182,7 @@ mod tests {
         for ms in 0.. {
             let now = start + Duration::from_millis(ms);
             while let Some((_, rect)) = drawings.next_if(|(at, _)| *at == ms) {
-                rest.drawn(&[*rect], false, now);
+                rest.drawn(&[*rect], now);
             }
             if let Verdict::Settled(settled) = rest.verdict(now) {
                 return (ms, settled);

@@ -1,4 +1,4 @@
-//! Updates for one viewer, made on a thread where computing disturbs nobody.
+//! Updates for one viewer: its plan and the newest pixels, as bytes.
 
 use std::sync::Arc;
 
@@ -7,27 +7,36 @@ use bytes::BytesMut;
 use crate::desk::{
     rfb::{
         Area, Picture, PixelFormat, Wishes,
-        encoding::{Encoder, write_cursor},
+        encoding::{Encoder, copy_rect, write_cursor},
+        ledger::Plan,
         server::Update,
-        shadow::Shadow,
         wishes::number,
     },
     screen::{CursorShape, Frame},
 };
 
-/// What the viewer has seen, and the encoders that know it.
+/// The encoders, which know what the viewer's decoders have seen.
 pub(super) struct Painter {
-    pub(super) shadow: Shadow,
     encoder: Encoder,
 }
 
 /// An update to be made.
 pub(super) struct Order {
-    pub(super) frame: Arc<Frame>,
     pub(super) within: Area,
     pub(super) format: PixelFormat,
     pub(super) wishes: Wishes,
     pub(super) extras: Extras,
+}
+
+/// An update that was made.
+pub(super) struct Painted {
+    /// Empty when there was nothing to tell.
+    pub(super) bytes: BytesMut,
+    pub(super) plan: Plan,
+    /// Of the screen that it shows.
+    pub(super) size: (u16, u16),
+    /// What of it was sent with losses.
+    pub(super) lossy: Vec<Area>,
 }
 
 /// What goes along with the pixels.
@@ -45,19 +54,13 @@ impl Extras {
 }
 
 impl Painter {
-    pub(super) fn new(width: u16, height: u16) -> Self {
-        Self { shadow: Shadow::new(width, height), encoder: Encoder::new() }
+    pub(super) fn new() -> Self {
+        Self { encoder: Encoder::new() }
     }
 
-    /// The screen has another size: the viewer has seen nothing of it. Its encoders go on.
-    pub(super) fn resize(&mut self, width: u16, height: u16) {
-        self.shadow = Shadow::new(width, height);
-    }
-
-    /// The update as bytes; empty when there is nothing to tell.
-    pub(super) fn paint(mut self: Box<Self>, order: Order) -> (Box<Self>, BytesMut) {
-        let mut out = BytesMut::new();
-        let mut update = Update::begin(&mut out);
+    pub(super) fn paint(&mut self, frame: &Frame, plan: Plan, order: Order) -> Painted {
+        let mut bytes = BytesMut::new();
+        let mut update = Update::begin(&mut bytes);
         if order.extras.extended_mouse_buttons {
             update.ability(number::EXTENDED_MOUSE_BUTTONS);
         }
@@ -68,12 +71,14 @@ impl Painter {
             let size = (shape.size.width, shape.size.height);
             write_cursor(&mut update, size, shape.hotspot, &shape.argb, &order.format);
         }
-        let whole = self.shadow.whole();
-        if let Some(picture) = Picture::new(&order.frame.pixels, whole.width, whole.height) {
-            let changes = self.shadow.update(picture, order.within);
-            self.encoder.encode(&mut update, picture, &changes, &order.format, &order.wishes);
+        let (width, height) = (frame.size.width as u16, frame.size.height as u16);
+        let mut lossy = Vec::new();
+        if let Some(picture) = Picture::new(&frame.pixels, width, height) {
+            plan.copies.iter().for_each(|copy| copy_rect(&mut update, *copy));
+            let wishes = if plan.exact { Wishes { quality: None, ..order.wishes } } else { order.wishes };
+            lossy = self.encoder.encode(&mut update, picture, &plan.changes, &order.format, &wishes);
         }
         update.end();
-        (self, out)
+        Painted { bytes, plan, size: (width, height), lossy }
     }
 }

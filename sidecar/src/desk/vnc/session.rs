@@ -1,6 +1,6 @@
 //! One viewer's connection after the handshake: whatever comes first is dealt with first.
 
-use std::{future, pin::Pin, sync::Arc};
+use std::{future, pin::Pin, sync::Arc, time::Instant};
 
 use bytes::BytesMut;
 use protocol::desktop::Size;
@@ -16,7 +16,7 @@ use super::{
     flow::Flow,
     hands::Hands,
     outbox::Outbox,
-    painter::{Extras, Order},
+    painter::{Extras, Order, Painted},
     sizes::Sizes,
     view::{Seen, View},
 };
@@ -73,6 +73,8 @@ enum Event {
     Cursor,
     Clipboard,
     Resized(Result<Size, Refusal>),
+    /// What was sent with losses has stood still.
+    Refine,
 }
 
 impl<'v> Session<'v> {
@@ -111,7 +113,8 @@ impl<'v> Session<'v> {
                 Event::Wrote => {}
                 Event::Seen(Seen::Drawn) => {}
                 Event::Seen(Seen::Resized(size)) => self.sizes.changed(size),
-                Event::Seen(Seen::Painted(update)) => self.painted(update),
+                Event::Seen(Seen::Painted(painted)) => self.painted(painted),
+                Event::Refine => {}
                 Event::Cursor => self.show_cursor(),
                 Event::Clipboard => self.clip.tell(&self.wishes, self.outbox.answers()),
                 Event::Resized(outcome) => self.resized(outcome),
@@ -133,6 +136,14 @@ impl<'v> Session<'v> {
                 None => future::pending().await,
             }
         };
+        // Due but not yet possible is no reason to wake: whatever makes it possible wakes.
+        let refine = self.view.refinement_due().filter(|due| *due > Instant::now());
+        let refine = async {
+            match refine {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => future::pending().await,
+            }
+        };
         tokio::select! {
             read = reader.read_buf(&mut self.input), if has_room => Ok(Event::Read(read?)),
             wrote = writer.write_buf(self.outbox.writing()), if has_output => match wrote? {
@@ -143,6 +154,7 @@ impl<'v> Session<'v> {
             changed = self.cursor.changed() => changed.map(|()| Event::Cursor).map_err(|_| ServeError::ScreenGone),
             () = self.clip.changed(), if has_room && self.told.anything => Ok(Event::Clipboard),
             outcome = resized => Ok(Event::Resized(outcome)),
+            () = refine => Ok(Event::Refine),
         }
     }
 
@@ -268,19 +280,20 @@ impl<'v> Session<'v> {
         }
         let Some(asked) = self.flow.allowed() else { return };
         let within = asked.intersect(self.sizes.known()).intersect(self.view.whole());
-        if self.extras.is_empty() && !self.view.may_differ(within) {
+        let is_due = within == self.view.whole() && self.view.refinement_due().is_some_and(|due| due <= Instant::now());
+        if self.extras.is_empty() && !self.view.may_differ(within) && !is_due {
             return;
         }
         self.flow.begin();
         let (format, wishes, extras) = (self.format, self.wishes, std::mem::take(&mut self.extras));
-        self.view.paint(|frame| Order { frame, within, format, wishes, extras });
+        self.view.paint(Order { within, format, wishes, extras });
     }
 
-    fn painted(&mut self, update: BytesMut) {
-        if update.is_empty() {
+    fn painted(&mut self, painted: Painted) {
+        if painted.bytes.is_empty() {
             self.flow.give_up();
         } else {
-            self.outbox.put(update);
+            self.outbox.put(painted.bytes);
             if let Some(payload) = self.flow.sent() {
                 server::write_fence(FENCE_REQUEST | FENCE_BLOCK_BEFORE, &payload, self.outbox.answers());
             }

@@ -106,22 +106,9 @@ impl Sizes {
 mod tests {
     use super::*;
 
-    const BOTH: Wishes = Wishes {
-        extended_desktop_size: true,
-        desktop_size: true,
-        pixels: crate::desk::rfb::wishes::Pixels::Raw,
-        quality: None,
-        compression: None,
-        copy_rect: false,
-        cursor: false,
-        cursor_with_alpha: false,
-        desktop_name: false,
-        last_rect: false,
-        fence: false,
-        continuous_updates: false,
-        extended_mouse_buttons: false,
-        extended_clipboard: false,
-    };
+    fn both() -> Wishes {
+        Wishes { extended_desktop_size: true, desktop_size: true, ..Wishes::default() }
+    }
 
     #[test]
     fn a_viewer_that_cannot_follow_keeps_its_own_size() {
@@ -140,7 +127,7 @@ mod tests {
             let (mut sizes, mut out) = (Sizes::new((800, 600)), BytesMut::new());
             sizes.changed((1024, 768));
 
-            assert!(sizes.write(&Wishes { extended_desktop_size: extended, ..BOTH }, &mut out));
+            assert!(sizes.write(&Wishes { extended_desktop_size: extended, ..both() }, &mut out));
 
             assert_eq!(out[8..12], [4, 0, 3, 0]);
             assert_eq!(out[12..16], encoding.to_be_bytes());
@@ -153,7 +140,7 @@ mod tests {
         let (mut sizes, mut out) = (Sizes::new((800, 600)), BytesMut::new());
         sizes.wished((800, 600), SizeOutcome::Prohibited);
 
-        assert!(!sizes.write(&BOTH, &mut out));
+        assert!(!sizes.write(&both(), &mut out));
 
         assert_eq!(out[4..8], [0, 1, 0, 1]);
     }

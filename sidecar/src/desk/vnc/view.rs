@@ -1,34 +1,35 @@
-//! The screen as one viewer sees it: the newest frame, what of it is new, and the painter at work.
+//! The screen as one viewer sees it: the newest frame, what of it is still to be sent, and the painter at work.
 
-use std::{future, sync::Arc};
+use std::{future, sync::Arc, time::Instant};
 
-use bytes::BytesMut;
 use protocol::action::Rect;
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
     ServeError,
-    painter::{Order, Painter},
+    painter::{Order, Painted, Painter},
     sizes,
 };
-use crate::desk::{rfb::Area, screen::Frame};
+use crate::desk::{
+    rfb::{Area, Move, ledger::Ledger},
+    screen::{Frame, Step},
+};
 
-/// More pieces than this are kept as the area around them: what is compared needlessly costs little.
-const MAX_PIECES: usize = 64;
+/// Fewer pixels are painted where they are asked for: another thread would wake up for longer than it paints.
+const PAINTED_AT_ONCE: usize = 24 * 1024;
 
 pub(super) struct View {
     frames: watch::Receiver<Arc<Frame>>,
     frame: Arc<Frame>,
     size: (u16, u16),
+    ledger: Ledger,
     painter: Easel,
-    /// What was drawn, and what the viewer wants again, since the painter was last at hand.
-    drawn: Vec<Area>,
-    wanted: Vec<Area>,
 }
 
 enum Easel {
     Ready(Box<Painter>),
-    Painting(JoinHandle<(Box<Painter>, BytesMut)>),
+    Painting(JoinHandle<(Box<Painter>, Painted)>),
+    Painted(Box<Painter>, Painted),
     /// The painter's thread failed, which ends the connection.
     Gone,
 }
@@ -37,15 +38,15 @@ enum Easel {
 pub(super) enum Seen {
     Drawn,
     Resized((u16, u16)),
-    /// The update that was ordered; empty when there was nothing to tell.
-    Painted(BytesMut),
+    /// The update that was ordered.
+    Painted(Painted),
 }
 
 impl View {
     pub(super) fn new(frame: Arc<Frame>, frames: watch::Receiver<Arc<Frame>>) -> Result<Self, ServeError> {
         let size = sizes::of(&frame)?;
-        let painter = Easel::Ready(Box::new(Painter::new(size.0, size.1)));
-        Ok(Self { frames, frame, size, painter, drawn: Vec::new(), wanted: Vec::new() })
+        let painter = Easel::Ready(Box::new(Painter::new()));
+        Ok(Self { frames, frame, size, ledger: Ledger::new(size.0, size.1), painter })
     }
 
     pub(super) fn size(&self) -> (u16, u16) {
@@ -53,7 +54,7 @@ impl View {
     }
 
     pub(super) fn whole(&self) -> Area {
-        Area::whole(self.size.0, self.size.1)
+        self.ledger.whole()
     }
 
     pub(super) fn is_painting(&self) -> bool {
@@ -62,11 +63,14 @@ impl View {
 
     /// The viewer wants this again, changed or not.
     pub(super) fn wanted(&mut self, area: Area) {
-        keep(&mut self.wanted, area);
+        self.ledger.changed(area);
     }
 
     /// Waits for the next thing to happen. Giving up waiting loses nothing.
     pub(super) async fn next(&mut self) -> Result<Seen, ServeError> {
+        if let Some(painted) = self.at_once() {
+            return Ok(Seen::Painted(painted));
+        }
         let painted = async {
             match &mut self.painter {
                 Easel::Painting(painting) => painting.await,
@@ -75,9 +79,9 @@ impl View {
         };
         tokio::select! {
             painted = painted => match painted {
-                Ok((painter, update)) => {
+                Ok((painter, painted)) => {
                     self.painter = Easel::Ready(painter);
-                    Ok(Seen::Painted(update))
+                    Ok(Seen::Painted(self.account(painted)))
                 }
                 Err(error) => {
                     self.painter = Easel::Gone;
@@ -92,95 +96,94 @@ impl View {
         }
     }
 
-    /// Is there something to send inside `within`? Asked while the painter is at hand.
-    pub(super) fn may_differ(&mut self, within: Area) -> bool {
-        self.settle();
-        matches!(&self.painter, Easel::Ready(painter) if painter.shadow.may_differ(within))
+    /// Is there something to send inside `within`?
+    pub(super) fn may_differ(&self, within: Area) -> bool {
+        self.ledger.may_differ(within)
+    }
+
+    /// When something that was sent with losses is to be sent exactly.
+    pub(super) fn refinement_due(&self) -> Option<Instant> {
+        self.ledger.refinement_due()
     }
 
     /// Lets the painter make an update of the newest frame, if it is at hand.
-    pub(super) fn paint(&mut self, order: impl FnOnce(Arc<Frame>) -> Order) {
-        self.settle();
+    pub(super) fn paint(&mut self, order: Order) {
         self.painter = match std::mem::replace(&mut self.painter, Easel::Gone) {
-            Easel::Ready(painter) => {
-                let order = order(self.frame.clone());
-                Easel::Painting(tokio::task::spawn_blocking(move || painter.paint(order)))
+            Easel::Ready(mut painter) => {
+                let plan = if self.ledger.may_differ(order.within) {
+                    self.ledger.take(order.within, order.wishes.copy_rect)
+                } else if order.within == self.whole() {
+                    self.ledger.refine(Instant::now())
+                } else {
+                    Default::default()
+                };
+                let frame = self.frame.clone();
+                if plan.changes.iter().map(|change| change.area.pixels()).sum::<usize>() <= PAINTED_AT_ONCE {
+                    let painted = painter.paint(&frame, plan, order);
+                    Easel::Painted(painter, painted)
+                } else {
+                    Easel::Painting(tokio::task::spawn_blocking(move || {
+                        let painted = painter.paint(&frame, plan, order);
+                        (painter, painted)
+                    }))
+                }
             }
             other => other,
         };
     }
 
+    /// What was painted without waiting.
+    fn at_once(&mut self) -> Option<Painted> {
+        match std::mem::replace(&mut self.painter, Easel::Gone) {
+            Easel::Painted(painter, painted) => {
+                self.painter = Easel::Ready(painter);
+                Some(self.account(painted))
+            }
+            other => {
+                self.painter = other;
+                None
+            }
+        }
+    }
+
+    fn account(&mut self, painted: Painted) -> Painted {
+        // The screen may have got another size since, and with it another ledger.
+        if painted.size == self.size {
+            self.ledger.sent(&painted.plan, &painted.lossy, Instant::now());
+        }
+        painted
+    }
+
     fn take(&mut self, frame: Arc<Frame>) -> Result<Seen, ServeError> {
         let size = sizes::of(&frame)?;
-        let is_next = frame.serial == self.frame.serial + 1;
-        self.frame = frame;
+        let before = std::mem::replace(&mut self.frame, frame);
         if size != self.size {
             self.size = size;
+            self.ledger = Ledger::new(size.0, size.1);
             return Ok(Seen::Resized(size));
         }
-        if is_next {
-            for rect in &self.frame.damage {
-                keep(&mut self.drawn, area(*rect));
-            }
-        } else {
-            let whole = self.whole();
-            keep(&mut self.drawn, whole);
+        match self.frame.since(before.serial) {
+            Some(steps) => steps.iter().for_each(|step| note(&mut self.ledger, step)),
+            None => self.ledger.changed(self.ledger.whole()),
         }
         Ok(Seen::Drawn)
     }
+}
 
-    /// Tells the painter what gathered while it was busy.
-    fn settle(&mut self) {
-        let whole = self.whole();
-        let Easel::Ready(painter) = &mut self.painter else { return };
-        if painter.shadow.whole() != whole {
-            painter.resize(whole.width, whole.height);
+fn note(ledger: &mut Ledger, step: &Step) {
+    let changes = step.changes.iter().copied().map(area);
+    match &step.moved {
+        Some(moved) => {
+            let to = area(moved.to);
+            let from = Rect { x: moved.from.0, y: moved.from.1, ..moved.to };
+            let from = area(from);
+            ledger.moved(Move { to, from: (from.x, from.y) }, moved.rest.iter().copied().map(area), changes);
         }
-        self.drawn.drain(..).for_each(|area| painter.shadow.drawn(area));
-        self.wanted.drain(..).for_each(|area| painter.shadow.wanted(area));
+        None => changes.for_each(|change| ledger.changed(change)),
     }
 }
 
-fn keep(pieces: &mut Vec<Area>, area: Area) {
-    if area.is_empty() {
-        return;
-    }
-    if pieces.len() < MAX_PIECES {
-        pieces.push(area);
-    } else if let Some(all) = pieces.drain(..).reduce(Area::union) {
-        pieces.push(all.union(area));
-    }
-}
-
-/// A piece of damage as an area; what lies outside of what RFB can count is not on the screen.
+/// A part of the screen, which is never larger than what RFB can count, as an area.
 fn area(rect: Rect) -> Area {
-    let at = |v: i32| u16::try_from(v.max(0)).unwrap_or(u16::MAX);
-    let (x, y) = (at(rect.x), at(rect.y));
-    let width = at(rect.x.saturating_add_unsigned(rect.width)) - x;
-    let height = at(rect.y.saturating_add_unsigned(rect.height)) - y;
-    Area { x, y, width, height }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn damage_that_begins_left_of_the_screen_keeps_its_right_end() {
-        let across = Rect { x: -5, y: 10, width: 8, height: 2 };
-
-        assert_eq!(area(across), Area { x: 0, y: 10, width: 3, height: 2 });
-    }
-
-    #[test]
-    fn many_pieces_become_the_area_around_them() {
-        let mut pieces = Vec::new();
-
-        for x in 0..1000 {
-            keep(&mut pieces, Area { x, y: x, width: 1, height: 1 });
-        }
-
-        assert!(pieces.len() <= MAX_PIECES);
-        assert_eq!(pieces.iter().copied().reduce(Area::union), Some(Area::whole(1000, 1000)));
-    }
+    Area { x: rect.x as u16, y: rect.y as u16, width: rect.width as u16, height: rect.height as u16 }
 }

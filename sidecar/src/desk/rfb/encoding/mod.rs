@@ -13,9 +13,9 @@ pub use cursor::write_cursor;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
-    Area, Picture, PixelFormat, Wishes,
+    Area, Move, Picture, PixelFormat, Wishes,
+    ledger::Change,
     server::Update,
-    shadow::Change,
     wishes::{Pixels, number},
 };
 use tight::Bond;
@@ -112,18 +112,18 @@ impl Encoder {
     }
 }
 
-/// Moves what the viewer has at `from` to `area`, of the same size.
-pub fn copy_rect(update: &mut Update<'_>, area: Area, (x, y): (u16, u16)) {
-    let out = update.rectangle(area, number::COPY_RECT);
-    out.put_u16(x);
-    out.put_u16(y);
+/// Lets the viewer copy what it has.
+pub fn copy_rect(update: &mut Update<'_>, copy: Move) {
+    let out = update.rectangle(copy.to, number::COPY_RECT);
+    out.put_u16(copy.from.0);
+    out.put_u16(copy.from.1);
 }
 
 /// Joins neighbouring tiles of a row into one rectangle each.
 fn runs(changes: &[Change]) -> impl Iterator<Item = Area> {
     changes
         .chunk_by(|a, b| are_neighbours(*a, *b))
-        .flat_map(|run| run.chunks(usize::from(MAX_WIDTH / super::shadow::TILE)))
+        .flat_map(|run| run.chunks(usize::from(MAX_WIDTH / super::ledger::TILE)))
         .filter_map(|run| run.iter().map(|change| change.area).reduce(Area::union))
 }
 

@@ -1,7 +1,7 @@
 //! Changed tiles become the rectangles that are worth sending: what is alike and side by side goes together.
 
 use super::{
-    super::{Area, Picture, shadow::Change},
+    super::{Area, Picture, ledger::Change},
     MAX_WIDTH,
     palette::{MAX_COLOURS, Palette},
 };
@@ -147,7 +147,7 @@ impl Content {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::shadow::TILE, *};
+    use super::{super::super::ledger::TILE, *};
 
     const SIDE: u16 = 512;
 

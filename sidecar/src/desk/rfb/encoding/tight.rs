@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::{
-    super::{Area, colour, server::Update, shadow::Change, wishes::number},
+    super::{Area, colour, ledger::Change, server::Update, wishes::number},
     Source,
     deflate::{self, Effort, Stream},
     palette::Palette,

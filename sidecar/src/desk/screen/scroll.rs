@@ -1,0 +1,256 @@
+//! Finds what scrolled: rows of the new picture that stood elsewhere in the old one.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use protocol::{action::Rect, desktop::Size};
+
+use super::{rects, step::Moved};
+
+/// Smaller parts are sent anew for less than it costs to look for them.
+const MIN_WIDTH: u32 = 64;
+const MIN_ROWS: u32 = 24;
+/// So many places that are found nowhere else must agree on the distance.
+const MIN_VOTES: u32 = 6;
+/// Rows are looked up together with those below them: within one line of text many are alike.
+const TOGETHER: usize = 8;
+/// Rows are told apart by two stripes of so many pixels: one at the left, where text begins, one in the middle.
+const STRIPE: u32 = 64;
+
+/// The largest part of `changes` that stands in `before` at another height, where that leaves much less to draw.
+pub(super) fn find(before: &[u8], after: &[u8], size: Size, changes: &[Rect]) -> Option<Moved> {
+    let area = |r: &Rect| u64::from(r.width) * u64::from(r.height);
+    let changed: u64 = changes.iter().map(area).sum();
+    if changed < u64::from(MIN_WIDTH) * u64::from(MIN_ROWS) {
+        return None;
+    }
+    let part = rects::clusters(changes).into_iter().max_by_key(area)?;
+    if part.width < MIN_WIDTH || part.height < MIN_ROWS {
+        return None;
+    }
+    let rows = Rows { before, after, stride: size.width as usize * 4, part };
+    let distance = rows.distance()?;
+    let to = rows.longest(distance)?;
+    let rest: Vec<Rect> = changes.iter().flat_map(|change| subtract(*change, to)).collect();
+    let left: u64 = rest.iter().map(area).sum();
+    (left * 2 <= changed).then_some(Moved { to, from: (to.x, to.y + distance), rest })
+}
+
+struct Rows<'a> {
+    before: &'a [u8],
+    after: &'a [u8],
+    stride: usize,
+    part: Rect,
+}
+
+impl Rows<'_> {
+    /// How far below its new place most of what is found again stood.
+    fn distance(&self) -> Option<i32> {
+        let (before, after) = (self.signatures(self.before), self.signatures(self.after));
+        let mut places: HashMap<u64, Option<i32>> = HashMap::with_capacity(before.len());
+        for (y, signature) in (0..).zip(before) {
+            match places.entry(signature) {
+                Entry::Vacant(new) => drop(new.insert(Some(y))),
+                // Rows that stand at several places, such as empty ones, tell nothing.
+                Entry::Occupied(mut known) => drop(known.insert(None)),
+            }
+        }
+        let mut votes: HashMap<i32, u32> = HashMap::new();
+        for (y, signature) in (0..).zip(after) {
+            if let Some(Some(was)) = places.get(&signature) {
+                *votes.entry(was - y).or_default() += 1;
+            }
+        }
+        let (distance, count) = votes.into_iter().filter(|(distance, _)| *distance != 0).max_by_key(|(_, n)| *n)?;
+        (count >= MIN_VOTES).then_some(distance)
+    }
+
+    /// The longest run of rows that all stood `distance` further below.
+    fn longest(&self, distance: i32) -> Option<Rect> {
+        let (mut best, mut begin) = (0..0, None);
+        let end = self.part.y + self.part.height as i32;
+        for y in self.part.y..=end {
+            let same = y < end
+                && (self.part.y..end).contains(&(y + distance))
+                && self.row(self.after, y) == self.row(self.before, y + distance);
+            match (same, begin) {
+                (true, None) => begin = Some(y),
+                (false, Some(first)) => {
+                    if y - first > best.end - best.start {
+                        best = first..y;
+                    }
+                    begin = None;
+                }
+                _ => {}
+            }
+        }
+        let height = (best.end - best.start) as u32;
+        (height >= MIN_ROWS).then_some(Rect { y: best.start, height, ..self.part })
+    }
+
+    fn row<'p>(&self, pixels: &'p [u8], y: i32) -> &'p [u8] {
+        let start = y as usize * self.stride + self.part.x as usize * 4;
+        &pixels[start..start + self.part.width as usize * 4]
+    }
+
+    /// One for every row, of it and those below it.
+    fn signatures(&self, pixels: &[u8]) -> Vec<u64> {
+        let ys = self.part.y..self.part.y + self.part.height as i32;
+        let rows: Vec<u64> = ys.map(|y| self.signature(pixels, y)).collect();
+        rows.windows(TOGETHER).map(|rows| rows.iter().fold(0, |hash, row| mix(hash, *row))).collect()
+    }
+
+    fn signature(&self, pixels: &[u8], y: i32) -> u64 {
+        let row = self.row(pixels, y);
+        let stripe = (STRIPE.min(self.part.width) * 4) as usize;
+        let middle = (self.part.width as usize / 2 * 4).min(row.len() - stripe);
+        let mut hash = 0u64;
+        for bytes in row[..stripe].chunks_exact(8).chain(row[middle..middle + stripe].chunks_exact(8)) {
+            let word = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+            hash = mix(hash, word);
+        }
+        hash
+    }
+}
+
+/// A quick hash: what it says is the same is compared before it is believed.
+fn mix(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95)
+}
+
+/// What of `rect` lies outside of `hole`.
+fn subtract(rect: Rect, hole: Rect) -> impl Iterator<Item = Rect> {
+    let (x0, y0) = (rect.x, rect.y);
+    let (x1, y1) = (x0 + rect.width as i32, y0 + rect.height as i32);
+    let (hx0, hx1) = (hole.x.clamp(x0, x1), (hole.x + hole.width as i32).clamp(x0, x1));
+    let (hy0, hy1) = (hole.y.clamp(y0, y1), (hole.y + hole.height as i32).clamp(y0, y1));
+    let parts = if hx0 == hx1 || hy0 == hy1 {
+        [(x0, y0, x1, y1), (0, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0)]
+    } else {
+        [(x0, y0, x1, hy0), (x0, hy1, x1, y1), (x0, hy0, hx0, hy1), (hx1, hy0, x1, hy1)]
+    };
+    parts.into_iter().filter(|(x0, y0, x1, y1)| x0 < x1 && y0 < y1).map(|(x0, y0, x1, y1)| Rect {
+        x: x0,
+        y: y0,
+        width: (x1 - x0) as u32,
+        height: (y1 - y0) as u32,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::desk::screen::step::tiles;
+
+    const SIZE: Size = Size { width: 256, height: 200 };
+
+    fn paint(pixels: &mut [u8], rect: Rect, colour: impl Fn(u32, u32) -> u32) {
+        for y in 0..rect.height {
+            for x in 0..rect.width {
+                let at = ((rect.y as u32 + y) * SIZE.width + rect.x as u32 + x) as usize * 4;
+                pixels[at..at + 4].copy_from_slice(&colour(x, y).to_le_bytes());
+            }
+        }
+    }
+
+    fn copy(pixels: &mut [u8], moved: &Moved) {
+        let before = pixels.to_vec();
+        let stride = SIZE.width as usize * 4;
+        for y in 0..moved.to.height as usize {
+            let to = (moved.to.y as usize + y) * stride + moved.to.x as usize * 4;
+            let from = (moved.from.1 as usize + y) * stride + moved.from.0 as usize * 4;
+            let length = moved.to.width as usize * 4;
+            pixels[to..to + length].copy_from_slice(&before[from..from + length]);
+        }
+    }
+
+    fn draw(pixels: &mut [u8], rects: &[Rect], after: &[u8]) {
+        for rect in rects {
+            for y in rect.y as usize..rect.y as usize + rect.height as usize {
+                let start = (y * SIZE.width as usize + rect.x as usize) * 4;
+                let row = start..start + rect.width as usize * 4;
+                pixels[row.clone()].copy_from_slice(&after[row]);
+            }
+        }
+    }
+
+    /// A page of lines, each 10 rows high with 3 rows of paper, the first of them numbered `top`.
+    fn page(window: Rect, top: u32) -> Vec<u8> {
+        let mut pixels = vec![40; (SIZE.width * SIZE.height * 4) as usize];
+        paint(&mut pixels, window, |x, y| {
+            let (line, within) = ((y + top * 10) / 10, y % 10);
+            let ink = within > 2 && (x / 3).wrapping_mul(line.wrapping_mul(2_654_435_761) >> 7) % 5 < 2 && x < 150;
+            if ink { 0 } else { 0x00ff_ffff }
+        });
+        pixels
+    }
+
+    #[test]
+    fn a_page_that_scrolled_is_found_and_little_is_left_to_draw() {
+        let window = Rect { x: 30, y: 20, width: 200, height: 150 };
+        let (before, after) = (page(window, 0), page(window, 2));
+
+        let changes: Vec<_> = tiles(window).collect();
+        let moved = find(&before, &after, SIZE, &changes).expect("it is found");
+
+        assert_eq!(moved.from.1 - moved.to.y, 20);
+        let mut shown = before;
+        copy(&mut shown, &moved);
+        draw(&mut shown, &moved.rest, &after);
+        assert!(shown == after);
+        let left: u32 = moved.rest.iter().map(|r| r.width * r.height).sum();
+        assert!(left <= 200 * 25, "{left} pixels are left");
+    }
+
+    #[test]
+    fn another_picture_is_no_scroll() {
+        let window = Rect { x: 0, y: 0, width: 256, height: 200 };
+        let noise = |seed: u32| {
+            let mut pixels = vec![0; (SIZE.width * SIZE.height * 4) as usize];
+            paint(&mut pixels, window, |x, y| (x * 7 + y * 131 + seed).wrapping_mul(2_654_435_761) >> 8);
+            pixels
+        };
+
+        assert_eq!(find(&noise(1), &noise(99), SIZE, &tiles(window).collect::<Vec<_>>()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_copy_and_the_rest_always_make_the_new_picture(
+            top in 0..20u32, by in 0..8u32, x in 0..60i32, y in 0..40i32,
+            blot in (0..250i32, 0..190i32),
+        ) {
+            let window = Rect { x, y, width: 190, height: 155 };
+            let (before, mut after) = (page(window, top), page(window, top + by));
+            paint(&mut after, Rect { x: blot.0, y: blot.1, width: 5, height: 5 }, |_, _| 0x0012_3456);
+            let whole = Rect { x: 0, y: 0, width: SIZE.width, height: SIZE.height };
+            let changes: Vec<_> = tiles(whole).collect();
+
+            if let Some(moved) = find(&before, &after, SIZE, &changes) {
+                let mut shown = before.clone();
+                copy(&mut shown, &moved);
+                draw(&mut shown, &moved.rest, &after);
+                prop_assert!(shown == after);
+            }
+        }
+
+        #[test]
+        fn what_is_subtracted_is_gone_and_nothing_else(
+            rect in (0..40i32, 0..40i32, 1..30u32, 1..30u32), hole in (0..40i32, 0..40i32, 1..30u32, 1..30u32),
+        ) {
+            let of = |(x, y, width, height)| Rect { x, y, width, height };
+            let (rect, hole) = (of(rect), of(hole));
+            let parts: Vec<_> = subtract(rect, hole).collect();
+            let inside = |r: &Rect, x: i32, y: i32| {
+                (r.x..r.x + r.width as i32).contains(&x) && (r.y..r.y + r.height as i32).contains(&y)
+            };
+            for x in 0..80 {
+                for y in 0..80 {
+                    let wanted = usize::from(inside(&rect, x, y) && !inside(&hole, x, y));
+                    prop_assert_eq!(parts.iter().filter(|part| inside(part, x, y)).count(), wanted);
+                }
+            }
+        }
+    }
+}
