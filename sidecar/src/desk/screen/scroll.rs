@@ -7,8 +7,10 @@ use protocol::{action::Rect, desktop::Size};
 use super::{rects, step::Moved};
 
 /// Smaller parts are sent anew for less than it costs to look for them.
-const MIN_WIDTH: u32 = 64;
+const MIN_WIDTH: u32 = 16;
 const MIN_ROWS: u32 = 24;
+/// The rectangle around all changes may be so many times as large as they are.
+const SPREAD: u64 = 6;
 /// So many places that are found nowhere else must agree on the distance.
 const MIN_VOTES: u32 = 6;
 /// Rows are looked up together with those below them: within one line of text many are alike.
@@ -16,23 +18,31 @@ const TOGETHER: usize = 8;
 /// Rows are told apart by two stripes of so many pixels: one at the left, where text begins, one in the middle.
 const STRIPE: u32 = 64;
 
-/// The largest part of `changes` that stands in `before` at another height, where that leaves much less to draw.
+/// A part of `changes` that stands in `before` at another height, where that leaves much less to draw.
 pub(super) fn find(before: &[u8], after: &[u8], size: Size, changes: &[Rect]) -> Option<Moved> {
-    let area = |r: &Rect| u64::from(r.width) * u64::from(r.height);
     let changed: u64 = changes.iter().map(area).sum();
     if changed < u64::from(MIN_WIDTH) * u64::from(MIN_ROWS) {
         return None;
     }
-    let part = rects::clusters(changes).into_iter().max_by_key(area)?;
-    if part.width < MIN_WIDTH || part.height < MIN_ROWS {
-        return None;
-    }
-    let rows = Rows { before, after, stride: size.width as usize * 4, part };
-    let distance = rows.distance()?;
-    let to = rows.longest(distance)?;
-    let rest: Vec<Rect> = changes.iter().flat_map(|change| subtract(*change, to)).collect();
-    let left: u64 = rest.iter().map(area).sum();
-    (left * 2 <= changed).then_some(Moved { to, from: (to.x, to.y + distance), rest })
+    // Text that scrolled differs in some of its columns only: what is between them moved along. Something else that
+    // changed far away is no part of it.
+    let around = rects::union(changes).filter(|all| area(all) <= SPREAD * changed);
+    let largest = rects::clusters(changes).into_iter().max_by_key(area).filter(|part| Some(*part) != around);
+    around.into_iter().chain(largest).find_map(|part| {
+        if part.width < MIN_WIDTH || part.height < MIN_ROWS {
+            return None;
+        }
+        let rows = Rows { before, after, stride: size.width as usize * 4, part };
+        let distance = rows.distance()?;
+        let to = rows.longest(distance)?;
+        let rest: Vec<Rect> = changes.iter().flat_map(|change| subtract(*change, to)).collect();
+        let left: u64 = rest.iter().map(area).sum();
+        (left * 2 <= changed).then_some(Moved { to, from: (to.x, to.y + distance), rest })
+    })
+}
+
+fn area(rect: &Rect) -> u64 {
+    u64::from(rect.width) * u64::from(rect.height)
 }
 
 struct Rows<'a> {
