@@ -92,7 +92,7 @@ impl Desk {
     /// Ends every command and lifts every key.
     pub(super) async fn shut_down(&self) {
         self.shells.shut_down().await;
-        let _ = self.input.release_all().await;
+        let _ = self.input.shut_down().await;
     }
 
     async fn health(&self) -> Result<Answer, Refusal> {

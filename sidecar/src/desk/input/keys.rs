@@ -1,4 +1,4 @@
-//! Names of keys and chords, as xdotool and the models spell them.
+//! Names of keys and chords, as xdotool, browsers, pyautogui and the models spell them.
 
 use std::collections::HashMap;
 
@@ -9,6 +9,18 @@ use crate::link::Refusal;
 /// More keys than a person can hold.
 const MAX_CHORD: usize = 8;
 const MAX_SEQUENCE: usize = 100;
+
+/// Modifiers that make a command of a letter.
+const COMMANDS: [Keysym; 8] = [
+    Keysym::Control_L,
+    Keysym::Control_R,
+    Keysym::Alt_L,
+    Keysym::Alt_R,
+    Keysym::Meta_L,
+    Keysym::Super_L,
+    Keysym::Super_R,
+    Keysym::Hyper_L,
+];
 
 /// Keys that are pressed together, in this order, and released in reverse.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +83,17 @@ impl Names {
                 names.len()
             )));
         }
-        names.into_iter().map(|name| self.symbol(name)).collect::<Result<_, _>>().map(Chord)
+        let mut symbols = names.into_iter().map(|name| self.symbol(name)).collect::<Result<Vec<_>, _>>()?;
+        // Who writes `CTRL+C` names the key of the letter; Shift would make it another command.
+        if symbols.iter().any(|symbol| COMMANDS.contains(&Keysym::from(*symbol))) {
+            let small = |symbol: &mut u32| {
+                if let Some(letter) = Keysym::from(*symbol).key_char().filter(char::is_ascii_uppercase) {
+                    *symbol = Keysym::from_char(letter.to_ascii_lowercase()).raw();
+                }
+            };
+            symbols.iter_mut().for_each(small);
+        }
+        Ok(Chord(symbols))
     }
 
     fn symbol(&self, name: &str) -> Result<u32, Refusal> {
@@ -80,8 +102,12 @@ impl Names {
             return symbol_of(c);
         }
         let lower = name.to_lowercase();
-        let known =
-            alias(&lower).or_else(|| self.symbols.get(name).copied()).or_else(|| self.lower.get(&lower).copied());
+        // With a capital it is the browsers' name of the key that xdotool calls super.
+        let alias = if name == "Meta" { Some(Keysym::Super_L.raw()) } else { alias(&lower) };
+        let known = alias
+            .or_else(|| of_the_keyboard(&lower))
+            .or_else(|| self.symbols.get(name).copied())
+            .or_else(|| self.lower.get(&lower).copied());
         known.or_else(|| code_point(&lower)).ok_or_else(|| {
             let shown: String = name.chars().take(40).collect();
             Refusal::invalid(format!(
@@ -114,12 +140,18 @@ fn alias(name: &str) -> Option<u32> {
         match name {
             "enter" | "return" => Keysym::Return,
             "esc" => Keysym::Escape,
-            "ctrl" | "control" | "ctl" | "control_l" => Keysym::Control_L,
-            "shift" => Keysym::Shift_L,
-            "alt" | "option" | "opt" => Keysym::Alt_L,
-            "altgr" | "alt_gr" => Keysym::ISO_Level3_Shift,
+            "ctrl" | "control" | "ctl" | "ctrlleft" | "controlleft" | "controlormeta" => Keysym::Control_L,
+            "ctrlright" | "controlright" => Keysym::Control_R,
+            "shift" | "shiftleft" => Keysym::Shift_L,
+            "shiftright" => Keysym::Shift_R,
+            "alt" | "option" | "opt" | "altleft" | "optionleft" => Keysym::Alt_L,
+            "altright" | "optionright" => Keysym::Alt_R,
+            "altgr" | "alt_gr" | "altgraph" => Keysym::ISO_Level3_Shift,
             "meta" => Keysym::Meta_L,
-            "super" | "win" | "windows" | "cmd" | "command" | "os" => Keysym::Super_L,
+            "super" | "win" | "windows" | "cmd" | "command" | "os" | "winleft" | "metaleft" | "osleft" => {
+                Keysym::Super_L
+            }
+            "winright" | "metaright" | "osright" => Keysym::Super_R,
             "hyper" => Keysym::Hyper_L,
             "caps" | "capslock" => Keysym::Caps_Lock,
             "numlock" => Keysym::Num_Lock,
@@ -134,26 +166,62 @@ fn alias(name: &str) -> Option<u32> {
             "arrowdown" | "downarrow" | "arrow_down" => Keysym::Down,
             "arrowleft" | "leftarrow" | "arrow_left" => Keysym::Left,
             "arrowright" | "rightarrow" | "arrow_right" => Keysym::Right,
-            "printscreen" | "prtsc" | "prtscr" | "print_screen" => Keysym::Print,
+            "printscreen" | "prtsc" | "prtscr" | "prntscrn" | "print_screen" => Keysym::Print,
             "contextmenu" | "apps" => Keysym::Menu,
             "dash" | "hyphen" => Keysym::minus,
             "dot" => Keysym::period,
+            "equals" => Keysym::equal,
+            "forwardslash" => Keysym::slash,
+            "quotedouble" | "doublequote" => Keysym::quotedbl,
             "backtick" | "backquote" => Keysym::grave,
             "tilde" => Keysym::asciitilde,
             "pipe" => Keysym::bar,
             "quote" => Keysym::apostrophe,
             "exclamation" => Keysym::exclam,
             "caret" => Keysym::asciicircum,
-            "openbracket" => Keysym::bracketleft,
-            "closebracket" => Keysym::bracketright,
-            "numpad_enter" => Keysym::KP_Enter,
-            "volumeup" => Keysym::XF86_AudioRaiseVolume,
-            "volumedown" => Keysym::XF86_AudioLowerVolume,
-            "mute" => Keysym::XF86_AudioMute,
+            "openbracket" | "leftbracket" => Keysym::bracketleft,
+            "closebracket" | "rightbracket" => Keysym::bracketright,
+            "bracketleft" => Keysym::bracketleft,
+            "intlbackslash" => Keysym::less,
+            "numpad_enter" | "numpadenter" => Keysym::KP_Enter,
+            "numpadadd" | "numadd" | "add" => Keysym::KP_Add,
+            "numpadsubtract" | "numsubtract" | "subtract" => Keysym::KP_Subtract,
+            "numpadmultiply" | "nummultiply" | "multiply" => Keysym::KP_Multiply,
+            "numpaddivide" | "numdivide" | "divide" => Keysym::KP_Divide,
+            "numpaddecimal" | "numdecimal" | "decimal" => Keysym::KP_Decimal,
+            "numpadequal" => Keysym::KP_Equal,
+            "volumeup" | "audiovolumeup" => Keysym::XF86_AudioRaiseVolume,
+            "volumedown" | "audiovolumedown" => Keysym::XF86_AudioLowerVolume,
+            "mute" | "volumemute" | "audiovolumemute" => Keysym::XF86_AudioMute,
+            "playpause" | "mediaplaypause" => Keysym::XF86_AudioPlay,
+            "nexttrack" | "mediatracknext" => Keysym::XF86_AudioNext,
+            "prevtrack" | "mediatrackprevious" => Keysym::XF86_AudioPrev,
+            "mediastop" => Keysym::XF86_AudioStop,
+            "browserback" => Keysym::XF86_Back,
+            "browserforward" => Keysym::XF86_Forward,
+            "browserhome" => Keysym::XF86_HomePage,
+            "browserrefresh" => Keysym::XF86_Refresh,
+            "browsersearch" => Keysym::XF86_Search,
+            "browserstop" => Keysym::XF86_Stop,
+            "browserfavorites" => Keysym::XF86_Favorites,
+            "launchmail" => Keysym::XF86_Mail,
             _ => return None,
         }
         .raw(),
     )
+}
+
+/// Browsers' names of the keys themselves: `KeyA`, `Digit1`, `Numpad1` (pyautogui's `num1`).
+fn of_the_keyboard(name: &str) -> Option<u32> {
+    let one = |prefix: &str| {
+        let mut rest = name.strip_prefix(prefix)?.chars();
+        rest.next().filter(|_| rest.next().is_none())
+    };
+    let digit = |prefix: &str| one(prefix).and_then(|c| c.to_digit(10));
+    let letter = one("key").filter(char::is_ascii_lowercase).map(u32::from);
+    let row = digit("digit").map(|digit| Keysym::_0.raw() + digit);
+    let pad = digit("numpad").or_else(|| digit("num")).map(|digit| Keysym::KP_0.raw() + digit);
+    letter.or(row).or(pad)
 }
 
 /// `U20AC` or `0x20ac`, as xdotool takes them: the character's number, or the symbol's own.
@@ -193,11 +261,42 @@ mod tests {
             ("BackSpace", "Backspace"),
             ("U20AC", "€"),
             ("minus", "-"),
+            // OpenAI's.
+            ("ctrl+c", "CTRL+C"),
+            ("Up", "ARROWUP"),
+            ("super+l", "CMD+L"),
+            ("alt+F4", "OPTION+F4"),
+            ("ctrl+shift+t", "CTRL+SHIFT+T"),
+            // Browsers'.
+            ("ctrl+a", "Control+A"),
+            ("super", "Meta"),
+            ("Meta_L", "meta"),
+            ("ISO_Level3_Shift", "AltGraph"),
+            ("Menu", "ContextMenu"),
+            ("ctrl+v", "ControlLeft+KeyV"),
+            ("7", "Digit7"),
+            ("KP_7", "Numpad7"),
+            ("KP_Add", "NumpadAdd"),
+            ("bracketleft", "BracketLeft"),
+            ("XF86AudioRaiseVolume", "AudioVolumeUp"),
+            // pyautogui's.
+            ("Shift_R", "shiftright"),
+            ("KP_3", "num3"),
+            ("Print", "prntscrn"),
+            ("XF86Back", "browserback"),
         ];
 
         for (a, b) in same {
             assert_eq!(names.sequence(a), names.sequence(b), "{a} and {b}");
         }
+    }
+
+    #[test]
+    fn a_capital_alone_or_with_shift_is_a_capital() {
+        let (shift, capital) = (Keysym::Shift_L.raw(), Keysym::A.raw());
+
+        assert_eq!(chord("A"), [capital]);
+        assert_eq!(chord("shift+A"), [shift, capital]);
     }
 
     #[test]

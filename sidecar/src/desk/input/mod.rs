@@ -1,25 +1,29 @@
 //! Hands: one thread presses keys and moves the pointer, everyone else holds this handle.
 
+mod device;
+mod echo;
 mod hand;
+mod keyboard;
 mod keymap;
 mod keys;
 mod plan;
+mod server_map;
 mod spare;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use protocol::action::{Action, Point};
 use tokio::sync::oneshot;
 
-use self::{hand::Stroke, keys::Names, plan::Step};
+use self::{echo::Wait, hand::Stroke, keyboard::Typed, keys::Names, plan::Step};
 use super::{
     mailbox::{Sender, mailbox},
     screen::scale::Scale,
 };
 use crate::link::Refusal;
 
-/// So many characters are typed before it is looked whether anyone still wants them.
-const TYPED_AT_ONCE: usize = 64;
+/// A text is never further ahead of an application that reads it than this.
+const AHEAD: usize = 512;
 
 /// A handle to the thread that presses keys and buttons.
 #[derive(Clone)]
@@ -43,18 +47,20 @@ enum Order {
     Strokes(Vec<Stroke>, Reply<()>),
     /// Lifts again what an action held when it was given up; nobody waits for it.
     GiveUp(Vec<Stroke>),
-    Type(Vec<u32>, Reply<Typed>),
+    /// Types the first of the symbols of `text` behind `from`.
+    Type {
+        text: Arc<[u32]>,
+        from: usize,
+        reply: Reply<Typed>,
+    },
+    /// Answers when the window with the focus has read what was done so far.
+    Heard(Wait, Reply<()>),
     ReleaseAll(Reply<()>),
+    ShutDown(Reply<()>),
     Position(Reply<Point>),
 }
 
 type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
-
-/// How far the hand got with a text, and how long to wait before it goes on.
-struct Typed {
-    count: usize,
-    pause: Option<Duration>,
-}
 
 impl Input {
     /// Connects to `display` (`$DISPLAY` unless told) and lifts every key and button that is down.
@@ -78,7 +84,7 @@ impl Input {
         for step in plan.steps {
             match step {
                 Step::Strokes(strokes) => self.orders.ask(|reply| Order::Strokes(strokes, reply)).await?,
-                Step::Type(symbols) => self.type_all(&symbols).await?,
+                Step::Type(symbols) => self.type_all(symbols.into()).await?,
                 Step::Wait(duration) => tokio::time::sleep(duration).await,
             }
         }
@@ -86,14 +92,23 @@ impl Input {
         Ok(())
     }
 
-    async fn type_all(&self, mut symbols: &[u32]) -> Result<(), Refusal> {
-        while !symbols.is_empty() {
-            let batch = symbols[..symbols.len().min(TYPED_AT_ONCE)].to_vec();
-            let typed = self.orders.ask(|reply| Order::Type(batch, reply)).await?;
-            symbols = &symbols[typed.count.min(symbols.len())..];
-            if let Some(pause) = typed.pause {
-                tokio::time::sleep(pause).await;
-            }
+    async fn type_all(&self, text: Arc<[u32]>) -> Result<(), Refusal> {
+        let (mut from, mut heard) = (0, 0);
+        while from < text.len() {
+            let order = |reply| Order::Type { text: text.clone(), from, reply };
+            let wait = match self.orders.ask(order).await? {
+                Typed::Changed => Wait::Told,
+                Typed::Full => Wait::Read,
+                Typed::Some(count) => {
+                    from += count;
+                    if from - heard < AHEAD {
+                        continue;
+                    }
+                    Wait::Keep
+                }
+            };
+            self.orders.ask(|reply| Order::Heard(wait, reply)).await?;
+            heard = from;
         }
         Ok(())
     }
@@ -114,6 +129,11 @@ impl Input {
     /// Lifts every key and button that is down, whoever pressed it.
     pub async fn release_all(&self) -> Result<(), Refusal> {
         self.orders.ask(Order::ReleaseAll).await
+    }
+
+    /// Lifts everything, and gives back the keys that were lent to symbols of texts.
+    pub async fn shut_down(&self) -> Result<(), Refusal> {
+        self.orders.ask(Order::ShutDown).await
     }
 
     /// Where the pointer is on the screen.

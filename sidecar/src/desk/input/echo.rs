@@ -1,0 +1,115 @@
+//! How far an application has come with reading its events: it answers a ping in their order.
+
+use std::time::{Duration, Instant};
+
+use x11rb::{
+    errors::ReplyError,
+    protocol::xproto::{
+        Atom, AtomEnum, ChangeWindowAttributesAux, ClientMessageEvent, ConnectionExt as _, EventMask, InputFocus,
+    },
+    rust_connection::RustConnection,
+};
+
+use super::device::Device;
+
+/// An application that does not answer by then is not waited for: it may answer never.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Programs that answer no pings, as those made with the first toolkits, are given this long to read a key.
+const LINGER: Duration = Duration::from_millis(60);
+/// And this long to hear that keys mean something else.
+const TOLD: Duration = Duration::from_millis(12);
+/// No window has more around it than this.
+const DEEPEST: usize = 16;
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// That the application knows of a change of the keyboard map.
+    Told,
+    /// That it has read the keys that were pressed.
+    Read,
+    /// The same, if it can tell: so that a text does not run far ahead of who reads it.
+    Keep,
+}
+
+pub(super) struct Echo {
+    protocols: Atom,
+    ping: Atom,
+    serial: u32,
+}
+
+/// A wait for one answer.
+pub(super) struct Call {
+    /// What was pressed up to here has been read when it ends.
+    pub(super) pressed: Instant,
+    pub(super) until: Instant,
+    serial: Option<u32>,
+}
+
+impl Echo {
+    pub(super) fn new(x: &RustConnection) -> Result<Echo, ReplyError> {
+        let protocols = x.intern_atom(false, b"WM_PROTOCOLS")?;
+        let ping = x.intern_atom(false, b"_NET_WM_PING")?;
+        // High numbers, for the window manager pings by the server's time and hears our answers as well.
+        Ok(Echo { protocols: protocols.reply()?.atom, ping: ping.reply()?.atom, serial: 0xc10d_0000 })
+    }
+
+    /// Asks the window that gets the keys to say when it has read them.
+    pub(super) fn call(&mut self, device: &Device, wait: Wait) -> Result<Call, ReplyError> {
+        let (x, root, pressed) = (&device.x, device.root, Instant::now());
+        let Some(window) = self.listener(x, root)? else {
+            let until = match wait {
+                Wait::Told => pressed + TOLD,
+                Wait::Read => pressed + LINGER,
+                Wait::Keep => pressed,
+            };
+            return Ok(Call { pressed, until, serial: None });
+        };
+        self.serial = self.serial.wrapping_add(1);
+        listen(x, root, true)?;
+        let data = [self.ping, self.serial, window, 0, 0];
+        let message = ClientMessageEvent::new(32, window, self.protocols, data);
+        x.send_event(false, window, EventMask::NO_EVENT, message)?;
+        Ok(Call { pressed, until: pressed + PATIENCE, serial: Some(self.serial) })
+    }
+
+    /// Is that message the answer?
+    pub(super) fn answers(&self, call: &Call, message: &ClientMessageEvent) -> bool {
+        let data = message.data.as_data32();
+        message.type_ == self.protocols && data[0] == self.ping && Some(data[1]) == call.serial
+    }
+
+    /// No more answers are waited for.
+    pub(super) fn end(&self, device: &Device) -> Result<(), ReplyError> {
+        listen(&device.x, device.root, false)
+    }
+
+    /// The window with the focus, or one around it, if it answers pings.
+    fn listener(&self, x: &RustConnection, root: u32) -> Result<Option<u32>, ReplyError> {
+        let mut window = x.get_input_focus()?.reply()?.focus;
+        if window == u32::from(InputFocus::POINTER_ROOT) || window == root {
+            window = x.query_pointer(root)?.reply()?.child;
+        }
+        for _ in 0..DEEPEST {
+            if window == x11rb::NONE || window == root {
+                break;
+            }
+            let protocols = x.get_property(false, window, self.protocols, AtomEnum::ATOM, 0, 32)?;
+            let tree = x.query_tree(window)?;
+            // A window may go away between two questions.
+            let (Ok(protocols), Ok(tree)) = (protocols.reply(), tree.reply()) else { break };
+            if protocols.value32().is_some_and(|mut atoms| atoms.any(|atom| atom == self.ping)) {
+                return Ok(Some(window));
+            }
+            window = tree.parent;
+        }
+        Ok(None)
+    }
+}
+
+/// Answers go to the root window, to those who hear what becomes of its children.
+fn listen(x: &RustConnection, root: u32, on: bool) -> Result<(), ReplyError> {
+    let mask = if on { EventMask::SUBSTRUCTURE_NOTIFY } else { EventMask::NO_EVENT };
+    x.change_window_attributes(root, &ChangeWindowAttributesAux::new().event_mask(mask))?;
+    Ok(())
+}
