@@ -15,6 +15,8 @@ pub mod number {
     pub const CONTINUOUS_UPDATES: i32 = -313;
     pub const CURSOR_WITH_ALPHA: i32 = -314;
     pub const EXTENDED_MOUSE_BUTTONS: i32 = -316;
+    /// A pointer with an alpha channel, to viewers that do not know [`CURSOR_WITH_ALPHA`].
+    pub const VMWARE_CURSOR: i32 = 0x574d_5664;
     pub const EXTENDED_CLIPBOARD: i32 = 0xc0a1_e5ce_u32 as i32;
     /// Quality level 0; level 9 is nine more.
     pub const QUALITY_0: i32 = -32;
@@ -43,6 +45,7 @@ pub struct Wishes {
     pub copy_rect: bool,
     pub cursor: bool,
     pub cursor_with_alpha: bool,
+    pub vmware_cursor: bool,
     pub desktop_size: bool,
     pub extended_desktop_size: bool,
     pub desktop_name: bool,
@@ -65,6 +68,7 @@ impl Wishes {
                 number::ZRLE => pixels = pixels.or(Some(Pixels::Zrle)),
                 number::COPY_RECT => wishes.copy_rect = true,
                 number::CURSOR => wishes.cursor = true,
+                number::VMWARE_CURSOR => wishes.vmware_cursor = true,
                 number::CURSOR_WITH_ALPHA => wishes.cursor_with_alpha = true,
                 number::DESKTOP_SIZE => wishes.desktop_size = true,
                 number::EXTENDED_DESKTOP_SIZE => wishes.extended_desktop_size = true,

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use crate::desk::{
     rfb::{
         Area, Picture, PixelFormat, Wishes,
-        encoding::{Encoder, copy_rect, write_cursor},
+        encoding::{Encoder, copy_rect, write_cursor, write_soft_cursor},
         ledger::Plan,
         server::Update,
         wishes::number,
@@ -69,7 +69,9 @@ impl Painter {
         }
         if let Some(shape) = &order.extras.cursor {
             let size = (shape.size.width, shape.size.height);
-            write_cursor(&mut update, size, shape.hotspot, &shape.argb, &order.format);
+            if !write_soft_cursor(&mut update, size, shape.hotspot, &shape.argb, &order.wishes) {
+                write_cursor(&mut update, size, shape.hotspot, &shape.argb, &order.format);
+            }
         }
         let (width, height) = (frame.size.width as u16, frame.size.height as u16);
         let mut lossy = Vec::new();

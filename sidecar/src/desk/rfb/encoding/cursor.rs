@@ -2,41 +2,96 @@
 
 use bytes::BufMut;
 
-use super::super::{Area, PixelFormat, server::Update, wishes::number};
+use super::super::{
+    Area, PixelFormat, Wishes,
+    server::Update,
+    wishes::number::{self, RAW},
+};
 
 /// Larger pointers are cut off.
 const MAX_SIDE: u32 = 256;
+
+/// A pointer of VMware's protocol that has an alpha channel.
+const VMWARE_ALPHA: u8 = 1;
 
 /// Appends the pointer's image: `argb` holds one `0xAARRGGBB` a pixel, colours multiplied by alpha.
 ///
 /// An image that does not add up is sent as no pointer at all.
 pub fn write_cursor(
     update: &mut Update<'_>,
-    (width, height): (u32, u32),
+    size: (u32, u32),
     hotspot: (u32, u32),
     argb: &[u32],
     format: &PixelFormat,
 ) {
-    let stride = width as usize;
-    let fits = (argb.len() as u64) >= u64::from(width) * u64::from(height);
-    let (width, height) = if fits { (width.min(MAX_SIDE), height.min(MAX_SIDE)) } else { (0, 0) };
-    let area = Area {
-        x: hotspot.0.min(width.saturating_sub(1)) as u16,
-        y: hotspot.1.min(height.saturating_sub(1)) as u16,
-        width: width as u16,
-        height: height as u16,
-    };
-    let out = update.rectangle(area, number::CURSOR);
-    let rows = || (0..height as usize).map(|y| &argb[y * stride..y * stride + width as usize]);
-    for pixel in rows().flatten() {
+    let image = Image::new(size, hotspot, argb);
+    let out = update.rectangle(image.area, number::CURSOR);
+    for pixel in image.rows().flatten() {
         format.put(straight(*pixel), out);
     }
-    for row in rows() {
+    for row in image.rows() {
         for pixels in row.chunks(8) {
             let bits = pixels.iter().enumerate().filter(|(_, pixel)| is_opaque(**pixel));
             out.put_u8(bits.fold(0, |byte, (i, _)| byte | 0x80 >> i));
         }
     }
+}
+
+/// The same with soft edges and shadows, if the viewer can show them in one way or another; `false` if it cannot.
+pub fn write_soft_cursor(
+    update: &mut Update<'_>,
+    size: (u32, u32),
+    hotspot: (u32, u32),
+    argb: &[u32],
+    wishes: &Wishes,
+) -> bool {
+    let image = Image::new(size, hotspot, argb);
+    if wishes.cursor_with_alpha {
+        let out = update.rectangle(image.area, number::CURSOR_WITH_ALPHA);
+        out.put_i32(RAW);
+        image.rows().flatten().for_each(|pixel| out.put_slice(&rgba(*pixel)));
+    } else if wishes.vmware_cursor {
+        let out = update.rectangle(image.area, number::VMWARE_CURSOR);
+        out.put_slice(&[VMWARE_ALPHA, 0]);
+        let own_colour = |pixel: u32| pixel & 0xff00_0000 | straight(pixel);
+        image.rows().flatten().for_each(|pixel| out.put_slice(&rgba(own_colour(*pixel))));
+    } else {
+        return false;
+    }
+    true
+}
+
+/// A pointer's image that adds up.
+struct Image<'a> {
+    /// The hotspot and the size.
+    area: Area,
+    stride: usize,
+    argb: &'a [u32],
+}
+
+impl<'a> Image<'a> {
+    fn new((width, height): (u32, u32), hotspot: (u32, u32), argb: &'a [u32]) -> Self {
+        let fits = (argb.len() as u64) >= u64::from(width) * u64::from(height);
+        let stride = width as usize;
+        let (width, height) = if fits { (width.min(MAX_SIDE), height.min(MAX_SIDE)) } else { (0, 0) };
+        let area = Area {
+            x: hotspot.0.min(width.saturating_sub(1)) as u16,
+            y: hotspot.1.min(height.saturating_sub(1)) as u16,
+            width: width as u16,
+            height: height as u16,
+        };
+        Self { area, stride, argb }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &'a [u32]> {
+        let (argb, stride, width) = (self.argb, self.stride, usize::from(self.area.width));
+        (0..usize::from(self.area.height)).map(move |y| &argb[y * stride..y * stride + width])
+    }
+}
+
+fn rgba(pixel: u32) -> [u8; 4] {
+    let [blue, green, red, alpha] = pixel.to_le_bytes();
+    [red, green, blue, alpha]
 }
 
 fn is_opaque(pixel: u32) -> bool {
@@ -73,6 +128,24 @@ mod tests {
     #[test]
     fn half_transparent_pixels_get_their_own_colour_back() {
         assert_eq!(straight(0x8040_2000), 0x007f_3f00);
+    }
+
+    fn soft(encodings: &[i32]) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        let mut update = Update::begin(&mut out);
+        let wishes = Wishes::read(encodings.iter().copied());
+        write_soft_cursor(&mut update, (1, 1), (0, 0), &[0x8040_2000], &wishes);
+        update.end();
+        out.get(12..).unwrap_or_default().to_vec()
+    }
+
+    #[test]
+    fn a_soft_pointer_keeps_its_alpha_in_the_way_that_the_viewer_knows() {
+        let vmware = number::VMWARE_CURSOR.to_be_bytes();
+
+        assert_eq!(soft(&[number::CURSOR_WITH_ALPHA])[4..], [0, 0, 0, 0, 0x40, 0x20, 0, 0x80]);
+        assert_eq!(soft(&[number::VMWARE_CURSOR]), [&vmware[..], &[1, 0, 0x7f, 0x3f, 0, 0x80]].concat());
+        assert!(soft(&[number::CURSOR]).is_empty());
     }
 
     #[test]

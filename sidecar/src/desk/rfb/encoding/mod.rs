@@ -3,12 +3,13 @@
 mod cursor;
 mod deflate;
 mod palette;
+mod photo;
 mod pieces;
 mod raw;
 mod tight;
 mod zrle;
 
-pub use cursor::write_cursor;
+pub use cursor::{write_cursor, write_soft_cursor};
 
 use bytes::{BufMut, Bytes, BytesMut};
 

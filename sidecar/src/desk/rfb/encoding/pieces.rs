@@ -1,5 +1,7 @@
 //! Changed tiles become the rectangles that are worth sending: what is alike and side by side goes together.
 
+use std::collections::VecDeque;
+
 use super::{
     super::{Area, Picture, ledger::Change},
     MAX_WIDTH,
@@ -42,31 +44,33 @@ pub(super) fn limit(is_lossy: bool) -> usize {
 
 /// Puts `changes`, which come row by row, together.
 ///
-/// No piece reaches beyond the tiles that it came from, so none overlaps another.
+/// None overlaps another.
 pub(super) fn pieces(picture: Picture<'_>, changes: &[Change], limit: usize, palette: &mut Palette) -> Vec<Piece> {
     let mut done: Vec<Piece> = Vec::new();
     // Those that end in the tile row above, and can be continued.
     let mut above = 0..0;
-    let mut row: Vec<Piece> = Vec::new();
+    let mut row: VecDeque<Piece> = VecDeque::new();
     for tiles in changes.chunk_by(|a, b| a.row == b.row) {
         for tile in tiles {
             let next = Piece::new(picture, *tile, limit, palette);
             let joined = row
-                .last()
+                .back()
                 .filter(|run| run.columns.1 + 1 == tile.column)
                 .and_then(|run| run.join(&next, limit, palette));
-            match (row.last_mut(), joined) {
+            match (row.back_mut(), joined) {
                 (Some(run), Some(joined)) => *run = joined,
-                _ => row.push(next),
+                _ => row.push_back(next),
             }
         }
         // What is continued moves to the end, where the next row looks for it.
         let mut open = done.split_off(above.start.min(done.len()));
-        let mut continued = Vec::new();
-        for run in row.drain(..) {
+        let mut continued: Vec<Piece> = Vec::new();
+        while let Some(run) = row.pop_front() {
             let found = open.iter().enumerate().find_map(|(i, piece)| {
-                let is_below = piece.columns == run.columns && piece.row + 1 == run.row;
-                is_below.then(|| piece.join(&run, limit, palette)).flatten().map(|joined| (i, joined))
+                let joined = piece.continues(&run).then(|| piece.join(&run, limit, palette)).flatten()?;
+                let others = open.iter().take(i).chain(&open[i + 1..]).chain(&continued).chain(&row);
+                let is_free = others.into_iter().all(|other| other.area.intersect(joined.area).is_empty());
+                is_free.then_some((i, joined))
             });
             continued.push(match found {
                 Some((i, joined)) => {
@@ -95,6 +99,16 @@ impl Piece {
         Self { area: change.area, content, is_exact: true, columns: (change.column, change.column), row: change.row }
     }
 
+    /// Is `run` right below it? What has losses keeps to its columns, so that none come to what lies beside it.
+    fn continues(&self, run: &Piece) -> bool {
+        let (ours, theirs) = (self.columns, run.columns);
+        let is_below = match self.content {
+            Content::Many => ours == theirs,
+            _ => ours.0 <= theirs.1 && theirs.0 <= ours.1,
+        };
+        is_below && self.row + 1 == run.row
+    }
+
     /// Both in one, when that is worth it.
     fn join(&self, next: &Piece, limit: usize, palette: &mut Palette) -> Option<Piece> {
         let area = self.area.union(next.area);
@@ -115,7 +129,8 @@ impl Piece {
             }
         }?;
         let is_exact = self.is_exact && next.is_exact && between == 0;
-        Some(Piece { area, content, is_exact, columns: (self.columns.0, next.columns.1), row: next.row })
+        let columns = (self.columns.0.min(next.columns.0), self.columns.1.max(next.columns.1));
+        Some(Piece { area, content, is_exact, columns, row: next.row })
     }
 
     /// The bytes that are to be compressed for it.

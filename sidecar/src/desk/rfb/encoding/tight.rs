@@ -7,9 +7,10 @@ use super::{
     Source,
     deflate::{self, Effort, Stream},
     palette::Palette,
+    photo,
     pieces::{self, Content, Piece},
 };
-use crate::desk::jpeg::{self, Jpeg, Subsamp};
+use crate::desk::jpeg::{self, Jpeg};
 
 /// Smaller pieces are letters and carets: sent without losses, whatever their colours.
 const MIN_JPEG_PIXELS: usize = 32 * 32;
@@ -179,12 +180,12 @@ impl Writer<'_, '_> {
 
     /// With nothing written when it cannot be one.
     fn jpeg(&mut self, area: Area, level: u8, out: &mut BytesMut) -> Option<()> {
-        let (quality, sampling) = jpeg_quality(level);
+        let picture = self.source.picture;
+        let (quality, sampling) = photo::quality(picture, area, level);
         let encoder = match &mut self.tight.jpeg {
             Some(encoder) => encoder,
             none => none.insert(Jpeg::new().ok()?),
         };
-        let picture = self.source.picture;
         let image = jpeg::Image {
             pixels: picture.from(area),
             width: area.width.into(),
@@ -231,18 +232,6 @@ impl Writer<'_, '_> {
 fn fill(colour: u32, source: Source<'_>, out: &mut BytesMut) {
     out.put_u8(FILL);
     source.format.put_tight(colour, out);
-}
-
-/// What the levels 0 to 9 mean to JPEG: as TigerVNC and TurboVNC have it, so that equal levels look alike.
-fn jpeg_quality(level: u8) -> (u8, Subsamp) {
-    const QUALITY: [u8; 10] = [15, 29, 41, 42, 62, 77, 79, 86, 92, 100];
-    let level = level.min(9);
-    let sampling = match level {
-        0..=2 => Subsamp::Sub2x2,
-        3..=5 => Subsamp::Sub2x1,
-        _ => Subsamp::None,
-    };
-    (QUALITY[usize::from(level)], sampling)
 }
 
 /// Seven bits a byte, the highest bit says that more follow; the third byte holds eight.
