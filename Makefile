@@ -5,7 +5,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 CARGO_NEXTEST := cargo nextest run --workspace
 
-.PHONY: run test lint bench web release setup setup-test audit
+.PHONY: run test lint bench bench-vnc bench-tools web release setup setup-test setup-bench audit
 
 run: setup web ## Start CloudBot and print its address.
 	cargo build --quiet --bins
@@ -26,6 +26,14 @@ lint: setup-test web/node_modules ## Formatting, lints, types, shell scripts.
 bench: setup-test web ## The numbers, as a table.
 	cargo build --bins
 	cargo run --quiet --package system-tests --bin bench
+
+bench-vnc: setup-bench ## Our VNC beside x11vnc and TigerVNC: ROUNDS=1 ONLY=typing,scroll PEERS=x11vnc make it shorter.
+	cargo build --release --package sidecar --package system-tests --bins
+	@$(TARGET)/release/bench-vnc
+
+bench-tools: setup-bench web ## What the agent's tools take: ONLY=screenshot,settle,typing,sidecar.
+	cargo build --release --bins
+	@$(TARGET)/release/bench-tools
 
 web: setup web/dist/index.html ## The browser app.
 
@@ -48,3 +56,6 @@ setup:
 
 setup-test:
 	@scripts/setup test
+
+setup-bench:
+	@scripts/setup bench

@@ -4,11 +4,9 @@
 //! often a desktop is made (5 unless told).
 
 mod measure;
-mod table;
 
-use harness::{Stack, browser::Browser, model_server::KEY};
+use harness::{Stack, browser::Browser, model_server::KEY, table::Table};
 use serde_json::json;
-use table::Table;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {

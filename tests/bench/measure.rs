@@ -1,12 +1,9 @@
 //! The measurements, each from outside and end to end.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use harness::{
-    Api, Stack, Turn,
+    Api, Stack, Turn, cost,
     model_server::{Content, tool, tool_use},
     processes,
     viewer::Viewer,
@@ -86,12 +83,14 @@ pub(crate) async fn at_rest(stack: &Stack) -> Cost {
     let (gate, desk) = (pid("gate"), pid("desk"));
     // The start's own work is over when the desktop has been ready for a moment.
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let before = (cpu(gate), cpu(desk));
+    let before = (cost::cpu(&[gate]), cost::cpu(&[desk]));
     let begun = Instant::now();
     tokio::time::sleep(IDLE).await;
     let seconds = begun.elapsed().as_secs_f64();
-    let half =
-        |pid, before| Half { resident_mib: resident_mib(pid), cpu_percent: (cpu(pid) - before) / seconds * 100.0 };
+    let half = |pid, before: Duration| {
+        let used = (cost::cpu(&[pid]) - before).as_secs_f64();
+        Half { resident_mib: cost::resident_mib(pid), cpu_percent: used / seconds * 100.0 }
+    };
     Cost { gate: half(gate, before.0), desk: half(desk, before.1) }
 }
 
@@ -131,19 +130,4 @@ pub(crate) async fn round_trips(stack: &Stack, ada: &Api, desktop: &DesktopId, t
 
 fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
-}
-
-/// CPU seconds that a process has used.
-fn cpu(pid: i32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a running process");
-    let fields: Vec<&str> = stat.rsplit_once(") ").expect("a stat line").1.split(' ').collect();
-    let ticks = |index: usize| fields[index].parse::<f64>().expect("ticks");
-    // utime and stime, the 14th and 15th fields; Linux reports them in hundredths of a second.
-    (ticks(11) + ticks(12)) / 100.0
-}
-
-fn resident_mib(pid: i32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
-    line.trim().trim_end_matches(" kB").parse::<f64>().expect("kibibytes") / 1024.0
 }
