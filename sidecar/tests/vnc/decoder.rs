@@ -65,6 +65,9 @@ pub(crate) enum Format {
     Rgb565,
     /// 8 bits, 2-3-3 with red lowest.
     Bgr233,
+    /// The first two, with the highest byte first.
+    BigXrgb,
+    BigRgb565,
 }
 
 impl Format {
@@ -74,6 +77,8 @@ impl Format {
             Format::Bgrx => [32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0],
             Format::Rgb565 => [16, 16, 0, 1, 0, 31, 0, 63, 0, 31, 11, 5, 0, 0, 0, 0],
             Format::Bgr233 => [8, 8, 0, 1, 0, 7, 0, 7, 0, 3, 0, 3, 6, 0, 0, 0],
+            Format::BigXrgb => [32, 24, 1, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0],
+            Format::BigRgb565 => [16, 16, 1, 1, 0, 31, 0, 63, 0, 31, 11, 5, 0, 0, 0, 0],
         }
     }
 
@@ -85,25 +90,31 @@ impl Format {
     pub(crate) fn expected(self, colour: u32) -> u32 {
         let scaled = |shift: u32, max: u32| ((colour >> shift & 255) as f64 * f64::from(max) / 255.0).round() as u32;
         match self {
-            Format::Bgrx => colour & 0x00ff_ffff,
-            Format::Rgb565 => scaled(16, 31) << 11 | scaled(8, 63) << 5 | scaled(0, 31),
+            Format::Bgrx | Format::BigXrgb => colour & 0x00ff_ffff,
+            Format::Rgb565 | Format::BigRgb565 => scaled(16, 31) << 11 | scaled(8, 63) << 5 | scaled(0, 31),
             Format::Bgr233 => scaled(16, 7) | scaled(8, 7) << 3 | scaled(0, 3) << 6,
         }
     }
 
     fn pixel(self, bytes: &[u8]) -> u32 {
-        let number = bytes.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte));
-        if matches!(self, Format::Bgrx) { number & 0x00ff_ffff } else { number }
+        let join = |number: u32, byte: &u8| number << 8 | u32::from(*byte);
+        let is_big = self.wire()[2] == 1;
+        let number = if is_big { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) };
+        if self.is_deep() { number & 0x00ff_ffff } else { number }
+    }
+
+    fn is_deep(self) -> bool {
+        self.wire()[1] == 24
     }
 
     fn tight_bytes(self) -> usize {
-        if matches!(self, Format::Bgrx) { 3 } else { self.bytes() }
+        if self.is_deep() { 3 } else { self.bytes() }
     }
 
     /// Tight's pixels are red, green, blue where they have three bytes.
     fn tight_pixel(self, bytes: &[u8]) -> u32 {
         match (self, bytes) {
-            (Format::Bgrx, [r, g, b]) => u32::from(*r) << 16 | u32::from(*g) << 8 | u32::from(*b),
+            (_, [r, g, b]) => u32::from(*r) << 16 | u32::from(*g) << 8 | u32::from(*b),
             _ => self.pixel(bytes),
         }
     }
@@ -241,7 +252,7 @@ impl Zrle {
         let length = ahead.u32()? as usize;
         let data = ahead.take(length)?;
         *wire = ahead;
-        let bytes = if matches!(format, Format::Bgrx) { 3 } else { format.bytes() };
+        let bytes = if format.is_deep() { 3 } else { format.bytes() };
         let plain = inflate(&mut self.stream, data, (width * height * bytes + 64) * 2);
         let mut plain = Wire(&plain);
         for y in (0..height).step_by(64) {

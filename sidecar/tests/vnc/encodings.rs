@@ -11,6 +11,8 @@ const TIGHT: i32 = 7;
 const ZRLE: i32 = 16;
 const QUALITY_6: i32 = -26;
 
+const FORMATS: [Format; 5] = [Format::Bgrx, Format::Rgb565, Format::Bgr233, Format::BigXrgb, Format::BigRgb565];
+
 /// A screen and what a viewer makes of the updates about it.
 struct Scene {
     width: u16,
@@ -65,6 +67,21 @@ impl Scene {
             self.decode(&out);
         }
         out.len()
+    }
+
+    /// Sends what changed by rectangles that another encoder made for everybody.
+    fn share(&mut self, press: &mut Encoder) {
+        let mut out = BytesMut::new();
+        let mut update = Update::begin(&mut out);
+        let picture = Picture::new(&self.pixels, self.width, self.height).unwrap();
+        let changes = self.ledger.take(self.ledger.whole(), false).changes;
+        let format = PixelFormat::parse(self.format.wire()).unwrap();
+        let shared = press.encode_detached(picture, &changes, &format, &self.wishes).unwrap();
+        update.append(shared.rectangles, &shared.bytes);
+        update.end();
+        if !out.is_empty() {
+            self.decode(&out);
+        }
     }
 
     fn decode(&mut self, bytes: &[u8]) {
@@ -136,10 +153,10 @@ proptest! {
     fn without_a_quality_every_encoding_is_exact_in_every_format(
         strokes in strokes(),
         encoding in prop::sample::select(vec![RAW, TIGHT, ZRLE]),
-        format in prop::sample::select(vec![0, 1, 2]),
+        format in 0_usize..5,
         compression in -256_i32..=-247,
     ) {
-        let format = [Format::Bgrx, Format::Rgb565, Format::Bgr233][format];
+        let format = FORMATS[format];
         let mut scene = Scene::new(300, 200, format, &[encoding, compression]);
         scene.update();
         scene.assert_same();
@@ -150,6 +167,32 @@ proptest! {
         }
         prop_assert_eq!(scene.update(), 0);
     }
+
+    #[test]
+    fn a_viewer_reads_its_own_and_shared_rectangles_in_any_order(
+        strokes in prop::collection::vec((any::<bool>(), strokes()), 1..12),
+        encoding in prop::sample::select(vec![RAW, TIGHT]),
+        format in 0_usize..5,
+    ) {
+        let (mut scene, mut press) = (Scene::new(300, 200, FORMATS[format], &[encoding]), Encoder::new());
+        for (is_shared, strokes) in &strokes {
+            strokes.iter().for_each(|stroke| draw(&mut scene, stroke));
+            if *is_shared {
+                scene.share(&mut press);
+            } else {
+                scene.update();
+            }
+            scene.assert_same();
+        }
+    }
+}
+
+#[test]
+fn one_stream_cannot_be_shared() {
+    let wishes = Wishes::read([ZRLE]);
+    let picture = Picture::new(&[0; 4], 1, 1).unwrap();
+
+    assert!(Encoder::new().encode_detached(picture, &[], &PixelFormat::OURS, &wishes).is_none());
 }
 
 #[test]
