@@ -23,6 +23,7 @@ use super::{
         settle::{self, Watch},
     },
     shell::Shells,
+    vnc::Studio,
 };
 use crate::link::{Answer, Call, ClipboardForm, Refusal, ScreenshotCall, frame::MAX_BYTES};
 
@@ -35,6 +36,7 @@ pub(super) struct Desk {
     pub(super) screen: Screen,
     pub(super) input: Input,
     pub(super) clipboard: Clipboard,
+    pub(super) studio: Studio,
     shells: Arc<Shells>,
     /// Actions are done one after another, or one would wait for what the other draws.
     acting: Arc<Mutex<()>>,
@@ -49,6 +51,7 @@ impl Desk {
             screen,
             input,
             clipboard,
+            studio: Studio::default(),
             shells: Arc::new(shells),
             acting: Arc::default(),
             painted_since: Arc::default(),

@@ -136,7 +136,7 @@ async fn connection(mut stream: UnixStream, desk: Desk, places: Places, stop: Ca
 
 /// Serves a viewer to its end; it is never dropped on the way, so that it can lift what it holds.
 async fn view(stream: UnixStream, desk: Desk, control: bool, stop: CancellationToken) -> io::Result<()> {
-    let Desk { screen, input, clipboard, .. } = desk;
-    let viewer = vnc::Viewer { control, screen, input, clipboard, name: "CloudBot".into() };
+    let Desk { screen, input, clipboard, studio, .. } = desk;
+    let viewer = vnc::Viewer { control, screen, input, clipboard, studio, name: "CloudBot".into() };
     vnc::serve(stream, viewer, stop).await.map_err(io::Error::other)
 }

@@ -5,7 +5,10 @@ use std::{collections::VecDeque, time::Duration};
 use flate2::read::ZlibDecoder;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::decoder::{self, Canvas, Format, Place, Tight, Wire, Zrle};
+use crate::{
+    decoder::{self, Canvas, Format, Place, Tight, Wire, Zrle},
+    desktop::Desktop,
+};
 
 /// No wait of a test takes longer, on any machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -14,6 +17,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 pub(crate) mod encoding {
     pub(crate) const RAW: i32 = 0;
+    pub(crate) const COPY_RECT: i32 = 1;
     pub(crate) const TIGHT: i32 = 7;
     pub(crate) const ZRLE: i32 = 16;
     pub(crate) const QUALITY_6: i32 = -26;
@@ -51,6 +55,7 @@ pub(crate) struct Client<S> {
     pub(crate) can_continue: bool,
     is_continuous: bool,
     pub(crate) updates: usize,
+    pub(crate) copies: usize,
     /// Payloads of our own fences that came back.
     fences: VecDeque<Vec<u8>>,
 }
@@ -90,6 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             can_continue: false,
             is_continuous: false,
             updates: 0,
+            copies: 0,
             fences: VecDeque::new(),
         };
         client.encodings(encodings).await;
@@ -178,6 +184,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         assert!(waited.await.is_ok(), "waited in vain until {what}");
     }
 
+    /// Waits until it shows exactly what the server shows.
+    pub(crate) async fn shows(&mut self, desktop: &Desktop, format: Format) {
+        let waited = tokio::time::timeout(DEADLINE, async {
+            loop {
+                let expected: Vec<u32> = desktop.pixels().into_iter().map(|c| format.expected(c)).collect();
+                if self.canvas.pixels == expected {
+                    return;
+                }
+                self.message().await;
+            }
+        });
+        assert!(waited.await.is_ok(), "the viewer never showed what the server shows");
+    }
+
     /// The next message, whatever it is; an update is followed by the next request, unless they come by themselves.
     /// Returns after a while without one, so that what is not on the wire can be looked at again.
     pub(crate) async fn message(&mut self) {
@@ -260,6 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                         ahead.take(length)?;
                     }
                     encoding::RAW => drop(ahead.take(place.2 * place.3 * self.format.bytes())?),
+                    encoding::COPY_RECT => drop(ahead.take(4)?),
                     encoding::CURSOR => drop(ahead.take(self.cursor_length(place))?),
                     encoding::DESKTOP_NAME => {
                         let length = ahead.u32()? as usize;
@@ -279,6 +300,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             encoding::RAW => decoder::raw(wire, place, self.format, &mut self.canvas),
             encoding::TIGHT => self.tight.decode(wire, place, self.format, &mut self.canvas),
             encoding::ZRLE => self.zrle.decode(wire, place, self.format, &mut self.canvas),
+            encoding::COPY_RECT => {
+                let from = (usize::from(wire.u16()?), usize::from(wire.u16()?));
+                self.canvas.copy(place, from);
+                self.copies += 1;
+                Some(())
+            }
             encoding::CURSOR => {
                 let bytes = wire.take(self.cursor_length(place))?.to_vec();
                 let mask = &bytes[place.2 * place.3 * self.format.bytes()..];

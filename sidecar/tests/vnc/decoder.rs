@@ -42,6 +42,15 @@ impl Canvas {
         Self { width, height, pixels: vec![0xdead_beef; width * height] }
     }
 
+    /// Copies what stands at `from` to `place`, as if through another picture.
+    pub(crate) fn copy(&mut self, (x, y, width, height): Place, from: (usize, usize)) {
+        let before = self.pixels.clone();
+        for row in 0..height {
+            let (to, from) = ((y + row) * self.width + x, (from.1 + row) * self.width + from.0);
+            self.pixels[to..to + width].copy_from_slice(&before[from..from + width]);
+        }
+    }
+
     pub(crate) fn paint(&mut self, (x, y, width, height): Place, pixels: impl IntoIterator<Item = u32>) {
         let mut pixels = pixels.into_iter();
         for row in y..y + height {

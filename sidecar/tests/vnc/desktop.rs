@@ -10,7 +10,7 @@ use sidecar::desk::{
     clipboard::Clipboard,
     input::Input,
     screen::{Method, Screen},
-    vnc::{self, ServeError, Viewer},
+    vnc::{self, ServeError, Studio, Viewer},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -37,6 +37,7 @@ pub(crate) struct Desktop {
     screen: Screen,
     input: Input,
     clipboard: Clipboard,
+    studio: Studio,
     viewers: JoinSet<Result<(), ServeError>>,
     pub(crate) cancel: CancellationToken,
 }
@@ -76,8 +77,8 @@ impl Desktop {
         let input = Input::open(Some(&display)).await.unwrap();
         let clipboard = Clipboard::open(Some(&display)).await.unwrap();
         let cancel = CancellationToken::new();
-        let (programs, viewers) = (Vec::new(), JoinSet::new());
-        Self { folder, display, server, programs, screen, input, clipboard, viewers, cancel }
+        let (programs, viewers, studio) = (Vec::new(), JoinSet::new(), Studio::default());
+        Self { folder, display, server, programs, screen, input, clipboard, studio, viewers, cancel }
     }
 
     /// A viewer that may drive.
@@ -97,6 +98,7 @@ impl Desktop {
             screen: self.screen.clone(),
             input: self.input.clone(),
             clipboard: self.clipboard.clone(),
+            studio: self.studio.clone(),
             name: "Test – desktop".into(),
         };
         self.viewers.spawn(vnc::serve(theirs, viewer, self.cancel.clone()));

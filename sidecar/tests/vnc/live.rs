@@ -8,11 +8,7 @@ use x11rb::{
     protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt},
 };
 
-use crate::{
-    client::{Client, encoding::*},
-    decoder::Format,
-    desktop::Desktop,
-};
+use crate::{client::encoding::*, decoder::Format, desktop::Desktop};
 
 const RETURN: u32 = 0xff0d;
 const SHIFT: u32 = 0xffe1;
@@ -45,23 +41,6 @@ const NOVNC: &[i32] = &[
     CURSOR,
 ];
 
-/// Waits until a viewer shows exactly what the server shows.
-async fn same<S>(client: &mut Client<S>, desktop: &Desktop, format: Format)
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    let waited = tokio::time::timeout(crate::client::DEADLINE, async {
-        loop {
-            let expected: Vec<u32> = desktop.pixels().into_iter().map(|c| format.expected(c)).collect();
-            if client.canvas.pixels == expected {
-                return;
-            }
-            client.message().await;
-        }
-    });
-    assert!(waited.await.is_ok(), "the viewer never showed what the server shows");
-}
-
 #[tokio::test]
 async fn the_first_frame_is_the_servers_own_pixels_in_every_encoding_and_format() {
     let mut desktop = Desktop::fixed().await;
@@ -72,7 +51,7 @@ async fn the_first_frame_is_the_servers_own_pixels_in_every_encoding_and_format(
             let mut client = desktop.viewer(&[encoding]).await;
             client.pixel_format(format).await;
             client.request(false).await;
-            same(&mut client, &desktop, format).await;
+            client.shows(&desktop, format).await;
         }
     }
 }
@@ -156,9 +135,9 @@ async fn the_screen_takes_the_size_a_viewer_wishes_and_every_viewer_follows() {
 
     client.until("it is told", |client| client.sizes.contains(&(1, 0))).await;
     assert_eq!((client.canvas.width, client.canvas.height), (1016, 713));
-    same(&mut client, &desktop, Format::Bgrx).await;
+    client.shows(&desktop, Format::Bgrx).await;
     other.until("the other is told", |other| (other.canvas.width, other.canvas.height) == (1016, 713)).await;
-    same(&mut other, &desktop, Format::Bgrx).await;
+    other.shows(&desktop, Format::Bgrx).await;
 }
 
 #[tokio::test]
@@ -282,7 +261,7 @@ async fn a_viewer_that_does_not_read_gets_the_newest_frame_when_it_reads_again()
     });
     patience.await.unwrap();
 
-    same(&mut client, &desktop, Format::Bgrx).await;
+    client.shows(&desktop, Format::Bgrx).await;
 
     assert!(client.updates < 60, "{} updates for a flood that nobody read", client.updates);
 }
@@ -312,7 +291,7 @@ async fn nonsense_after_the_handshake_ends_only_that_viewer() {
 
     assert!(desktop.served().await.unwrap().is_err());
     good.request(false).await;
-    same(&mut good, &desktop, Format::Bgrx).await;
+    good.shows(&desktop, Format::Bgrx).await;
 }
 
 #[tokio::test]

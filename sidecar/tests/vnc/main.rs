@@ -5,3 +5,4 @@ mod decoder;
 mod desktop;
 mod encodings;
 mod live;
+mod pixels;

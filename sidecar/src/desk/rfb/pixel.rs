@@ -5,7 +5,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use super::ProtocolError;
 
 /// A true-colour format that passed [`PixelFormat::parse`], so every shift and mask is sound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PixelFormat {
     bits_per_pixel: u8,
     depth: u8,

@@ -25,7 +25,7 @@ pub mod number {
 }
 
 /// How pixels travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Pixels {
     #[default]
     Raw,

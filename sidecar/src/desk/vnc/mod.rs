@@ -11,6 +11,7 @@ mod outbox;
 mod painter;
 mod session;
 mod sizes;
+mod studio;
 mod view;
 
 use std::io;
@@ -18,6 +19,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
+pub use self::studio::Studio;
 use super::{clipboard::Clipboard, input::Input, rfb::ProtocolError, screen::Screen};
 use crate::link::Refusal;
 
@@ -28,6 +30,8 @@ pub struct Viewer {
     pub screen: Screen,
     pub input: Input,
     pub clipboard: Clipboard,
+    /// Where the screen's viewers share their encodings.
+    pub studio: Studio,
     /// What the desktop is called.
     pub name: String,
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use tokio::task::JoinError;
 
+use super::studio::Studio;
 use crate::desk::{
     rfb::{
         Area, Picture, PixelFormat, Wishes,
@@ -58,29 +60,60 @@ impl Painter {
         Self { encoder: Encoder::new() }
     }
 
-    pub(super) fn paint(&mut self, frame: &Frame, plan: Plan, order: Order) -> Painted {
+    /// An update for this viewer alone.
+    pub(super) fn paint(&mut self, frame: &Frame, plan: Plan, order: &Order) -> Painted {
         let mut bytes = BytesMut::new();
-        let mut update = Update::begin(&mut bytes);
-        if order.extras.extended_mouse_buttons {
-            update.ability(number::EXTENDED_MOUSE_BUTTONS);
-        }
-        if let Some(name) = &order.extras.name {
-            update.desktop_name(name);
-        }
-        if let Some(shape) = &order.extras.cursor {
-            let size = (shape.size.width, shape.size.height);
-            if !write_soft_cursor(&mut update, size, shape.hotspot, &shape.argb, &order.wishes) {
-                write_cursor(&mut update, size, shape.hotspot, &shape.argb, &order.format);
-            }
-        }
+        let mut update = begin(&mut bytes, &plan, order);
         let (width, height) = (frame.size.width as u16, frame.size.height as u16);
-        let mut lossy = Vec::new();
-        if let Some(picture) = Picture::new(&frame.pixels, width, height) {
-            plan.copies.iter().for_each(|copy| copy_rect(&mut update, *copy));
-            let wishes = if plan.exact { Wishes { quality: None, ..order.wishes } } else { order.wishes };
-            lossy = self.encoder.encode(&mut update, picture, &plan.changes, &order.format, &wishes);
-        }
+        let wishes = order.pixels(&plan);
+        let lossy = Picture::new(&frame.pixels, width, height)
+            .map(|picture| self.encoder.encode(&mut update, picture, &plan.changes, &order.format, &wishes));
         update.end();
-        Painted { bytes, plan, size: (width, height), lossy }
+        Painted { bytes, plan, size: (width, height), lossy: lossy.unwrap_or_default() }
     }
+
+    /// An update of pixels that others get as well.
+    pub(super) async fn paint_shared(
+        &mut self,
+        frame: Arc<Frame>,
+        plan: Plan,
+        order: &Order,
+        studio: Studio,
+    ) -> Result<Painted, JoinError> {
+        let size = (frame.size.width as u16, frame.size.height as u16);
+        let detached = studio.shoot(frame, &plan, order.format, order.pixels(&plan)).await?;
+        // The viewer's decoders began anew with them, and so does what is encoded for it alone.
+        self.encoder = Encoder::new();
+        let mut bytes = BytesMut::new();
+        let mut update = begin(&mut bytes, &plan, order);
+        update.append(detached.rectangles, &detached.bytes);
+        update.end();
+        Ok(Painted { bytes, plan, size, lossy: detached.lossy.clone() })
+    }
+}
+
+impl Order {
+    /// How the pixels of the plan are wanted.
+    fn pixels(&self, plan: &Plan) -> Wishes {
+        if plan.exact { Wishes { quality: None, ..self.wishes } } else { self.wishes }
+    }
+}
+
+/// All but the pixels.
+fn begin<'a>(bytes: &'a mut BytesMut, plan: &Plan, order: &Order) -> Update<'a> {
+    let mut update = Update::begin(bytes);
+    if order.extras.extended_mouse_buttons {
+        update.ability(number::EXTENDED_MOUSE_BUTTONS);
+    }
+    if let Some(name) = &order.extras.name {
+        update.desktop_name(name);
+    }
+    if let Some(shape) = &order.extras.cursor {
+        let size = (shape.size.width, shape.size.height);
+        if !write_soft_cursor(&mut update, size, shape.hotspot, &shape.argb, &order.wishes) {
+            write_cursor(&mut update, size, shape.hotspot, &shape.argb, &order.format);
+        }
+    }
+    plan.copies.iter().for_each(|copy| copy_rect(&mut update, *copy));
+    update
 }

@@ -18,6 +18,7 @@ use super::{
     outbox::Outbox,
     painter::{Extras, Order, Painted},
     sizes::Sizes,
+    studio::Seat,
     view::{Seen, View},
 };
 use crate::{
@@ -46,6 +47,7 @@ pub(super) struct Session<'v> {
     wishes: Wishes,
     flow: Flow,
     view: View,
+    seat: Seat,
     sizes: Sizes,
     resizing: Option<Resizing<'v>>,
     cursor: watch::Receiver<Arc<CursorShape>>,
@@ -92,6 +94,7 @@ impl<'v> Session<'v> {
             flow: Flow::default(),
             sizes: Sizes::new(view.size()),
             view,
+            seat: viewer.studio.seat(),
             resizing: None,
             cursor: viewer.screen.cursor(),
             extras: Extras::default(),
@@ -174,7 +177,10 @@ impl<'v> Session<'v> {
 
     async fn hear(&mut self, message: ClientMessage) {
         match message {
-            ClientMessage::SetPixelFormat(format) => self.format = format,
+            ClientMessage::SetPixelFormat(format) => {
+                self.format = format;
+                self.seat.take(&self.format, &self.wishes);
+            }
             ClientMessage::SetEncodings(wishes) => self.learn(wishes),
             ClientMessage::UpdateRequest { incremental, area } => {
                 self.flow.request(area);
@@ -209,6 +215,7 @@ impl<'v> Session<'v> {
     /// The viewer told what it can do: it is told what we can.
     fn learn(&mut self, wishes: Wishes) {
         self.wishes = wishes;
+        self.seat.take(&self.format, &self.wishes);
         self.told.anything = true;
         self.clip.wishes(&wishes, self.outbox.answers());
         if wishes.cursor {
@@ -286,7 +293,7 @@ impl<'v> Session<'v> {
         }
         self.flow.begin();
         let (format, wishes, extras) = (self.format, self.wishes, std::mem::take(&mut self.extras));
-        self.view.paint(Order { within, format, wishes, extras });
+        self.view.paint(Order { within, format, wishes, extras }, self.seat.shared());
     }
 
     fn painted(&mut self, painted: Painted) {

@@ -1,22 +1,23 @@
 //! The screen as one viewer sees it: the newest frame, what of it is still to be sent, and the painter at work.
 
-use std::{future, sync::Arc, time::Instant};
+use std::{future, pin::Pin, sync::Arc, time::Instant};
 
 use protocol::action::Rect;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinError};
 
 use super::{
     ServeError,
     painter::{Order, Painted, Painter},
     sizes,
+    studio::{ENCODED_AT_ONCE, Studio},
 };
 use crate::desk::{
-    rfb::{Area, Move, ledger::Ledger},
+    rfb::{
+        Area, Move,
+        ledger::{Ledger, Plan},
+    },
     screen::{Frame, Step},
 };
-
-/// Fewer pixels are painted where they are asked for: another thread would wake up for longer than it paints.
-const PAINTED_AT_ONCE: usize = 24 * 1024;
 
 pub(super) struct View {
     frames: watch::Receiver<Arc<Frame>>,
@@ -28,11 +29,13 @@ pub(super) struct View {
 
 enum Easel {
     Ready(Box<Painter>),
-    Painting(JoinHandle<(Box<Painter>, Painted)>),
+    Painting(Painting),
     Painted(Box<Painter>, Painted),
     /// The painter's thread failed, which ends the connection.
     Gone,
 }
+
+type Painting = Pin<Box<dyn Future<Output = Result<(Box<Painter>, Painted), JoinError>> + Send>>;
 
 /// What happened to the screen.
 pub(super) enum Seen {
@@ -106,29 +109,37 @@ impl View {
         self.ledger.refinement_due()
     }
 
-    /// Lets the painter make an update of the newest frame, if it is at hand.
-    pub(super) fn paint(&mut self, order: Order) {
-        self.painter = match std::mem::replace(&mut self.painter, Easel::Gone) {
-            Easel::Ready(mut painter) => {
-                let plan = if self.ledger.may_differ(order.within) {
-                    self.ledger.take(order.within, order.wishes.copy_rect)
-                } else if order.within == self.whole() {
-                    self.ledger.refine(Instant::now())
-                } else {
-                    Default::default()
-                };
-                let frame = self.frame.clone();
-                if plan.changes.iter().map(|change| change.area.pixels()).sum::<usize>() <= PAINTED_AT_ONCE {
-                    let painted = painter.paint(&frame, plan, order);
-                    Easel::Painted(painter, painted)
-                } else {
-                    Easel::Painting(tokio::task::spawn_blocking(move || {
-                        let painted = painter.paint(&frame, plan, order);
-                        (painter, painted)
-                    }))
-                }
+    /// Lets the painter make an update of the newest frame, if it is at hand; with `studio` one that is shared.
+    pub(super) fn paint(&mut self, order: Order, studio: Option<Studio>) {
+        let mut painter = match std::mem::replace(&mut self.painter, Easel::Gone) {
+            Easel::Ready(painter) => painter,
+            other => {
+                self.painter = other;
+                return;
             }
-            other => other,
+        };
+        let plan = if self.ledger.may_differ(order.within) {
+            self.ledger.take(order.within, order.wishes.copy_rect)
+        } else if order.within == self.whole() {
+            self.ledger.refine(Instant::now())
+        } else {
+            Plan::default()
+        };
+        let frame = self.frame.clone();
+        let pixels: usize = plan.changes.iter().map(|change| change.area.pixels()).sum();
+        self.painter = match studio {
+            Some(studio) if pixels > 0 => Easel::Painting(Box::pin(async move {
+                let painted = painter.paint_shared(frame, plan, &order, studio).await?;
+                Ok((painter, painted))
+            })),
+            _ if pixels <= ENCODED_AT_ONCE => {
+                let painted = painter.paint(&frame, plan, &order);
+                Easel::Painted(painter, painted)
+            }
+            _ => Easel::Painting(Box::pin(tokio::task::spawn_blocking(move || {
+                let painted = painter.paint(&frame, plan, &order);
+                (painter, painted)
+            }))),
         };
     }
 
