@@ -114,39 +114,34 @@ fn first(size: Size, serial: u64, pixels: Vec<u8>) -> Frame {
 
 /// The smallest rectangle around all pixels of `within` that `row` (of the same width) has other colours for.
 fn difference<'a>(shown: &Frame, within: Rect, row: impl Fn(usize) -> &'a [u8]) -> Option<Rect> {
-    let (left, top) = (within.x as u32, within.y as usize);
-    let bottom = top + within.height as usize;
-    let before = |y: usize| shown.row(left, y as u32, within.width);
+    let (top, bottom) = (within.y as usize, within.y as usize + within.height as usize);
+    let before = |y: usize| shown.row(within.x as u32, y as u32, within.width);
+    // Rows are compared as a whole first, which is by far the quickest way to find them alike.
     let differs = |y: &usize| row(*y) != before(*y) && first_difference(row(*y), before(*y)).is_some();
     let first = (top..bottom).find(differs)?;
     let last = (first..bottom).rfind(differs).unwrap_or(first);
-    let (mut x0, mut x1) = (usize::MAX, 0);
+    let (mut left, mut right) = (within.width as usize, 0);
     for y in first..=last {
+        // Only what lies further out than what is known can widen it.
         let (now, then) = (row(y), before(y));
-        if let Some(found) = first_difference(now, then) {
-            x0 = x0.min(found);
-            x1 = x1.max(last_difference(now, then).unwrap_or(found));
-        }
+        left = first_difference(&now[..left * 4], &then[..left * 4]).unwrap_or(left);
+        right = last_difference(&now[right * 4..], &then[right * 4..]).map_or(right, |x| right + x + 1);
     }
-    Some(Rect {
-        x: within.x + x0 as i32,
-        y: first as i32,
-        width: (x1 - x0) as u32 + 1,
-        height: (last - first) as u32 + 1,
-    })
+    let (width, height) = ((right - left) as u32, (last - first) as u32 + 1);
+    Some(Rect { x: within.x + left as i32, y: first as i32, width, height })
 }
 
-/// The unused byte of a pixel is no difference.
-fn differ((now, then): (&[u8], &[u8])) -> bool {
-    now[..3] != then[..3]
-}
-
+/// The first pixel of two rows that differs; their unused bytes are no difference.
 fn first_difference(now: &[u8], then: &[u8]) -> Option<usize> {
-    now.chunks_exact(4).zip(then.chunks_exact(4)).position(differ)
+    now.as_chunks::<4>().0.iter().zip(then.as_chunks::<4>().0).position(differ)
 }
 
 fn last_difference(now: &[u8], then: &[u8]) -> Option<usize> {
-    now.chunks_exact(4).zip(then.chunks_exact(4)).rposition(differ)
+    now.as_chunks::<4>().0.iter().zip(then.as_chunks::<4>().0).rposition(differ)
+}
+
+fn differ((now, then): (&[u8; 4], &[u8; 4])) -> bool {
+    (u32::from_le_bytes(*now) ^ u32::from_le_bytes(*then)) & 0x00ff_ffff != 0
 }
 
 #[cfg(test)]

@@ -88,7 +88,9 @@ impl Source {
 
     /// Waits for what was asked for and puts it into `bytes`.
     pub(super) fn receive<'b>(&mut self, asked: Asked<'_>, bytes: &'b mut Vec<u8>) -> Result<Pieces<'b>, ReplyError> {
-        bytes.clear();
+        if !matches!(self, Source::Shm(_)) {
+            bytes.clear();
+        }
         let mut length = 0;
         for (rect, reply) in asked.rects.iter().zip(asked.replies) {
             let end = length + bytes_of(*rect);
@@ -104,10 +106,13 @@ impl Source {
             length = end;
         }
         if let Source::Shm(memory) = self {
-            bytes.resize(length, 0);
-            memory.memory.read_exact_at(bytes, 0).map_err(lost)?;
+            // What is overwritten at once need not be cleared each time.
+            if bytes.len() < length {
+                bytes.resize(length, 0);
+            }
+            memory.memory.read_exact_at(&mut bytes[..length], 0).map_err(lost)?;
         }
-        Ok(Pieces::new(asked.rects, bytes))
+        Ok(Pieces::new(asked.rects, &bytes[..length]))
     }
 
     /// Does a grab always read the whole screen?

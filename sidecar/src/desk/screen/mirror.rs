@@ -258,8 +258,9 @@ impl Mirror {
         if size != self.canvas.shown().size {
             drop(guessed);
             let asked = self.source.ask(&self.x, self.root, &[all])?;
-            self.source.receive(asked, &mut self.bytes)?;
-            return Ok(Some(self.canvas.resize(size, std::mem::take(&mut self.bytes))));
+            let mut pixels = Vec::new();
+            self.source.receive(asked, &mut pixels)?;
+            return Ok(Some(self.canvas.resize(size, pixels)));
         }
         let drawn = match reported {
             Some(region) => rects::few(region.rectangles.into_iter().map(rect), size),

@@ -16,7 +16,7 @@ const MIN_VOTES: u32 = 6;
 /// Rows are looked up together with those below them: within one line of text many are alike.
 const TOGETHER: usize = 8;
 /// Rows are told apart by two stripes of so many pixels: one at the left, where text begins, one in the middle.
-const STRIPE: u32 = 64;
+const STRIPE: u32 = 32;
 
 /// A part of `changes` that stands in `before` at another height, where that leaves much less to draw.
 pub(super) fn find(before: &[u8], after: &[u8], size: Size, changes: &[Rect]) -> Option<Moved> {
@@ -114,9 +114,8 @@ impl Rows<'_> {
         let stripe = (STRIPE.min(self.part.width) * 4) as usize;
         let middle = (self.part.width as usize / 2 * 4).min(row.len() - stripe);
         let mut hash = 0u64;
-        for bytes in row[..stripe].chunks_exact(8).chain(row[middle..middle + stripe].chunks_exact(8)) {
-            let word = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
-            hash = mix(hash, word);
+        for part in [&row[..stripe], &row[middle..middle + stripe]] {
+            hash = part.as_chunks::<8>().0.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
         }
         hash
     }

@@ -20,7 +20,7 @@ use crate::desk::{
 /// Viewers keep pace with the screen or fall behind at their own: so many of the last encodings are worth keeping.
 const KEPT: usize = 4;
 /// Fewer pixels are encoded where they are asked for: another thread would wake up for longer than it encodes.
-pub(super) const ENCODED_AT_ONCE: usize = 24 * 1024;
+pub(super) const ENCODED_AT_ONCE: usize = 64 * 1024;
 
 /// One for all viewers of a screen.
 #[derive(Clone, Default)]
