@@ -1,8 +1,9 @@
-//! The newest frame, and how pixels that were read make the next one of it.
+//! How pixels that were read make the next frame of the newest one.
 
 use std::sync::Arc;
 
 use protocol::{action::Rect, desktop::Size};
+use tokio::sync::watch;
 
 use super::{
     Frame,
@@ -13,96 +14,80 @@ use super::{
 
 /// So many steps back a watcher is told exactly what it missed; at the mirror's pace this is half a second.
 const TRAIL: usize = 32;
-/// Memory of old frames that is kept to be written again: one that a viewer still reads, and one that is free.
-const KEPT: usize = 2;
 
+/// Where the newest frame is shown. It is painted on in place, unless somebody still looks at it.
 pub(super) struct Canvas {
-    shown: Arc<Frame>,
-    /// Pixels of former frames, with their serials. Whoever still holds one keeps it from being written.
-    retired: Vec<(u64, Arc<Vec<u8>>)>,
+    shown: Arc<watch::Sender<Arc<Frame>>>,
+    size: Size,
+    /// The pixels of a former frame, with its serial, to be written again once nobody looks at it any more.
+    retired: Option<(u64, Arc<Vec<u8>>)>,
 }
 
 impl Canvas {
     /// Begins with a screen that was read as a whole.
     pub(super) fn new(size: Size, pixels: Vec<u8>) -> Self {
-        Self { shown: Arc::new(first(size, 1, pixels)), retired: Vec::new() }
+        let shown = Arc::new(watch::Sender::new(Arc::new(first(size, 1, pixels))));
+        Self { shown, size, retired: None }
     }
 
-    pub(super) fn shown(&self) -> &Arc<Frame> {
+    pub(super) fn shown(&self) -> &Arc<watch::Sender<Arc<Frame>>> {
         &self.shown
     }
 
+    pub(super) fn size(&self) -> Size {
+        self.size
+    }
+
     /// Puts pieces of the screen, which has the size of the shown frame, where they belong.
-    /// The next frame, or `None` when all of it was shown already.
-    pub(super) fn draw(&mut self, pieces: &Pieces<'_>) -> Option<Arc<Frame>> {
-        let shown = self.shown.clone();
+    /// When all of it was shown already, there is no new frame.
+    pub(super) fn draw(&mut self, pieces: &Pieces<'_>) {
+        let before = self.shown.borrow().clone();
         let mut changes = Vec::new();
         for piece in pieces.iter() {
             for tile in tiles(piece.rect) {
-                changes.extend(difference(&shown, tile, |y| piece.row(tile, y)));
+                changes.extend(difference(&before, tile, |y| piece.row(tile, y)));
             }
         }
         if changes.is_empty() {
-            return None;
+            return;
         }
-        let mut buffer = self.buffer(&shown);
-        // Nobody else holds what `buffer` hands out.
-        let pixels = Arc::make_mut(&mut buffer);
-        let stride = shown.stride();
-        for piece in pieces.iter() {
-            for change in changes.iter().filter(|change| rects::holds(&piece.rect, change)) {
-                for y in change.y as usize..change.y as usize + change.height as usize {
-                    let start = y * stride + change.x as usize * 4;
-                    pixels[start..start + change.width as usize * 4].copy_from_slice(piece.row(*change, y));
-                }
+        let moved = scroll::find(&before, pieces, &changes);
+        let step = Arc::new(Step { serial: before.serial + 1, changes, moved });
+        drop(before);
+        self.shown.send_modify(|frame| {
+            if let Some(frame) = Arc::get_mut(frame)
+                && let Some(pixels) = Arc::get_mut(&mut frame.pixels)
+            {
+                write(pixels, self.size, pieces, &step.changes);
+                frame.go(step);
+                return;
             }
-        }
-        let moved = scroll::find(&shown.pixels, pixels, shown.size, &changes);
-        let serial = shown.serial + 1;
-        let mut trail = Vec::with_capacity(TRAIL);
-        trail.extend_from_slice(&shown.trail[shown.trail.len().saturating_sub(TRAIL - 1)..]);
-        trail.push(Arc::new(Step { serial, changes, moved }));
-        drop(shown);
-        Some(self.show(Frame { size: self.shown.size, serial, pixels: buffer, trail }))
+            let mut next = Frame { pixels: buffer(self.retired.take(), frame), ..Frame::clone(frame) };
+            // Nobody else holds what `buffer` hands out.
+            let pixels: &mut Vec<u8> = Arc::make_mut(&mut next.pixels);
+            write(pixels, self.size, pieces, &step.changes);
+            next.go(step);
+            self.retired = Some((frame.serial, frame.pixels.clone()));
+            *frame = Arc::new(next);
+        });
     }
 
     /// The screen has another size, and was read as a whole.
-    pub(super) fn resize(&mut self, size: Size, pixels: Vec<u8>) -> Arc<Frame> {
-        self.retired.clear();
-        let frame = self.show(first(size, self.shown.serial + 1, pixels));
-        self.retired.clear();
-        frame
+    pub(super) fn resize(&mut self, size: Size, pixels: Vec<u8>) {
+        self.retired = None;
+        self.size = size;
+        self.shown.send_modify(|frame| *frame = Arc::new(first(size, frame.serial + 1, pixels)));
     }
+}
 
-    fn show(&mut self, frame: Frame) -> Arc<Frame> {
-        let old = std::mem::replace(&mut self.shown, Arc::new(frame));
-        self.retired.push((old.serial, old.pixels.clone()));
-        if self.retired.len() > KEPT {
-            self.retired.remove(0);
+impl Frame {
+    /// Becomes the next frame, whose pixels it has already.
+    fn go(&mut self, step: Arc<Step>) {
+        self.serial = step.serial;
+        if self.trail.len() >= TRAIL {
+            self.trail.remove(0);
         }
-        self.shown.clone()
-    }
-
-    /// Memory that holds what is shown, to be changed.
-    fn buffer(&mut self, shown: &Frame) -> Arc<Vec<u8>> {
-        let free = self.retired.iter_mut().position(|(_, pixels)| Arc::get_mut(pixels).is_some());
-        let Some((serial, mut buffer)) = free.map(|free| self.retired.swap_remove(free)) else {
-            return Arc::new(shown.pixels.to_vec());
-        };
-        let pixels = Arc::make_mut(&mut buffer);
-        match shown.since(serial) {
-            Some(steps) => {
-                for rect in steps.iter().flat_map(|step| &step.changes) {
-                    for y in rect.y as usize..rect.y as usize + rect.height as usize {
-                        let start = y * shown.stride() + rect.x as usize * 4;
-                        let row = start..start + rect.width as usize * 4;
-                        pixels[row.clone()].copy_from_slice(&shown.pixels[row]);
-                    }
-                }
-            }
-            None => pixels.copy_from_slice(&shown.pixels),
-        }
-        buffer
+        self.trail.push(step);
     }
 }
 
@@ -110,6 +95,39 @@ fn first(size: Size, serial: u64, pixels: Vec<u8>) -> Frame {
     let whole = Rect { x: 0, y: 0, width: size.width, height: size.height };
     let step = Step { serial, changes: tiles(whole).collect(), moved: None };
     Frame { size, serial, pixels: Arc::new(pixels), trail: vec![Arc::new(step)] }
+}
+
+/// Memory that holds what `shown` shows: that of a former frame, brought up to date, or a copy.
+fn buffer(retired: Option<(u64, Arc<Vec<u8>>)>, shown: &Frame) -> Arc<Vec<u8>> {
+    if let Some((serial, mut retired)) = retired
+        && let Some(pixels) = Arc::get_mut(&mut retired)
+        && let Some(steps) = shown.since(serial)
+    {
+        for rect in steps.iter().flat_map(|step| &step.changes) {
+            for y in rect.y as usize..rect.y as usize + rect.height as usize {
+                let row = span(shown.size, *rect, y);
+                pixels[row.clone()].copy_from_slice(&shown.pixels[row]);
+            }
+        }
+        return retired;
+    }
+    Arc::new(shown.pixels.to_vec())
+}
+
+fn write(pixels: &mut [u8], size: Size, pieces: &Pieces<'_>, changes: &[Rect]) {
+    for piece in pieces.iter() {
+        for change in changes.iter().filter(|change| rects::holds(&piece.rect, change)) {
+            for y in change.y as usize..change.y as usize + change.height as usize {
+                pixels[span(size, *change, y)].copy_from_slice(piece.row(*change, y));
+            }
+        }
+    }
+}
+
+/// Where the part of row `y` that lies inside `rect` stands in the memory of a screen.
+fn span(size: Size, rect: Rect, y: usize) -> std::ops::Range<usize> {
+    let start = (y * size.width as usize + rect.x as usize) * 4;
+    start..start + rect.width as usize * 4
 }
 
 /// The smallest rectangle around all pixels of `within` that `row` (of the same width) has other colours for.
@@ -153,15 +171,14 @@ mod tests {
     const SIZE: Size = Size { width: 200, height: 150 };
 
     /// Paints a rectangle onto a screen, reads it back as a piece and draws that.
-    fn paint(canvas: &mut Canvas, screen: &mut [u8], rect: Rect, colour: u8) -> Option<Arc<Frame>> {
+    fn paint(canvas: &mut Canvas, screen: &mut [u8], rect: Rect, colour: u8) {
         let mut bytes = Vec::new();
         for y in rect.y as usize..rect.y as usize + rect.height as usize {
-            let start = (y * SIZE.width as usize + rect.x as usize) * 4;
-            let row = &mut screen[start..start + rect.width as usize * 4];
+            let row = &mut screen[span(SIZE, rect, y)];
             row.fill(colour);
             bytes.extend_from_slice(row);
         }
-        canvas.draw(&Pieces::new(vec![rect], &bytes))
+        canvas.draw(&Pieces::new(vec![rect], &bytes));
     }
 
     fn blank() -> (Canvas, Vec<u8>) {
@@ -173,8 +190,9 @@ mod tests {
     fn what_is_drawn_as_it_was_makes_no_frame() {
         let (mut canvas, mut screen) = blank();
 
-        assert!(paint(&mut canvas, &mut screen, Rect { x: 10, y: 10, width: 50, height: 50 }, 0).is_none());
-        assert_eq!(canvas.shown().serial, 1);
+        paint(&mut canvas, &mut screen, Rect { x: 10, y: 10, width: 50, height: 50 }, 0);
+
+        assert_eq!(canvas.shown.borrow().serial, 1);
     }
 
     #[test]
@@ -184,25 +202,42 @@ mod tests {
 
         let (kept, grown) = (Rect { x: 60, y: 20, width: 10, height: 5 }, Rect { x: 58, y: 18, width: 14, height: 9 });
         paint(&mut canvas, &mut screen, kept, 9);
-        let frame = paint(&mut canvas, &mut screen, grown, 9).unwrap();
+        paint(&mut canvas, &mut screen, grown, 9);
 
-        let told: Vec<_> = frame.changes().iter().map(|r| (r.x, r.y, r.width, r.height)).collect();
+        let told: Vec<_> = canvas.shown.borrow().changes().iter().map(|r| (r.x, r.y, r.width, r.height)).collect();
         assert_eq!(told, [(58, 18, 6, 9), (64, 18, 8, 9)]);
     }
 
     #[test]
-    fn memory_of_old_frames_is_written_again_unless_somebody_holds_it() {
+    fn a_frame_that_nobody_looks_at_is_painted_on_and_one_that_is_looked_at_stays() {
         let (mut canvas, mut screen) = blank();
-        let held = canvas.shown().clone();
         let spot = |x| Rect { x, y: 0, width: 1, height: 1 };
+        let memory = |canvas: &Canvas| canvas.shown.borrow().pixels.as_ptr();
+        let before = memory(&canvas);
+        paint(&mut canvas, &mut screen, spot(1), 7);
+        assert_eq!(memory(&canvas), before);
+
+        let (looked_at, then) = (canvas.shown.borrow().clone(), screen.clone());
+        paint(&mut canvas, &mut screen, spot(2), 7);
+
+        assert_ne!(memory(&canvas), before);
+        assert_eq!((*looked_at.pixels).clone(), then);
+        assert_eq!(*canvas.shown.borrow().pixels, screen);
+    }
+
+    #[test]
+    fn the_memory_of_a_frame_that_was_looked_at_is_used_again() {
+        let (mut canvas, mut screen) = blank();
+        let mut memory = std::collections::HashSet::new();
 
         for x in 0..100 {
-            paint(&mut canvas, &mut screen, spot(x), 7).unwrap();
+            let _looked_at = canvas.shown.borrow().clone();
+            paint(&mut canvas, &mut screen, Rect { x, y: 0, width: 1, height: 1 }, 7);
+            memory.insert(canvas.shown.borrow().pixels.as_ptr());
         }
 
-        assert!(held.pixels.iter().all(|byte| *byte == 0));
-        assert!(canvas.retired.len() <= KEPT);
-        assert_eq!(*canvas.shown().pixels, screen);
+        assert_eq!(memory.len(), 2);
+        assert_eq!(*canvas.shown.borrow().pixels, screen);
     }
 
     proptest! {
@@ -215,21 +250,20 @@ mod tests {
             for (x, y, width, height, colour, hold) in strokes {
                 let rect = Rect { x, y, width: width.min(200 - x as u32), height: height.min(150 - y as u32) };
                 paint(&mut canvas, &mut screen, rect, colour);
-                let frame = canvas.shown().clone();
+                let frame = canvas.shown.borrow().clone();
                 prop_assert!(*frame.pixels == screen);
                 if hold {
                     held.push((frame, screen.clone()));
                 }
             }
-            let last = canvas.shown();
+            let last = canvas.shown.borrow().clone();
             for (frame, then) in &held {
                 prop_assert!(*frame.pixels == *then, "a held frame was written to");
                 let Some(steps) = last.since(frame.serial) else { continue };
                 let mut replayed = then.clone();
                 for rect in steps.iter().flat_map(|step| &step.changes) {
                     for y in rect.y as usize..rect.y as usize + rect.height as usize {
-                        let start = (y * SIZE.width as usize + rect.x as usize) * 4;
-                        let row = start..start + rect.width as usize * 4;
+                        let row = span(SIZE, *rect, y);
                         replayed[row.clone()].copy_from_slice(&screen[row]);
                     }
                 }

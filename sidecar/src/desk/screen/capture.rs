@@ -1,11 +1,11 @@
 //! Pixels out of the X server: through shared memory, by plain requests, or by xcap.
 
-use std::{
-    io,
-    os::{fd::OwnedFd, unix::fs::FileExt},
-};
+use std::{io, os::fd::OwnedFd};
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::{
+    fcntl::{FcntlArg, SealFlag, fcntl},
+    sys::memfd::{MFdFlags, memfd_create},
+};
 use protocol::action::Rect;
 use x11rb::{
     connection::{Connection, RequestConnection},
@@ -35,12 +35,10 @@ pub(super) enum Source {
     Xcap,
 }
 
-/// Memory that the server writes to. It is read as a file and never mapped here: a server that cut
-/// it short could then only cause an error.
+/// Memory that the server writes to. It is sealed: a server that cut it short would end this program.
 pub(super) struct SharedMemory {
     segment: shm::Seg,
-    memory: std::fs::File,
-    length: usize,
+    memory: memmap2::Mmap,
 }
 
 impl Source {
@@ -86,33 +84,28 @@ impl Source {
         Ok(Asked { rects: rects.to_vec(), replies })
     }
 
-    /// Waits for what was asked for and puts it into `bytes`.
-    pub(super) fn receive<'b>(&mut self, asked: Asked<'_>, bytes: &'b mut Vec<u8>) -> Result<Pieces<'b>, ReplyError> {
-        if !matches!(self, Source::Shm(_)) {
-            bytes.clear();
-        }
-        let mut length = 0;
+    /// Waits for what was asked for. It lies in shared memory, or else in `bytes`.
+    pub(super) fn receive<'b>(
+        &'b mut self,
+        asked: Asked<'_>,
+        bytes: &'b mut Vec<u8>,
+    ) -> Result<Pieces<'b>, ReplyError> {
+        bytes.clear();
         for (rect, reply) in asked.rects.iter().zip(asked.replies) {
-            let end = length + bytes_of(*rect);
-            match (reply, &*self) {
-                (Reply::Shm(cookie), Source::Shm(_)) => drop(cookie.reply()?),
-                (Reply::Plain(cookie), _) => {
+            match reply {
+                Reply::Shm(cookie) => drop(cookie.reply()?),
+                Reply::Plain(cookie) => {
                     let image = cookie.reply()?;
-                    let pixels = image.data.get(..end - length);
+                    let pixels = image.data.get(..bytes_of(*rect));
                     bytes.extend_from_slice(pixels.ok_or_else(|| lost(io::ErrorKind::UnexpectedEof.into()))?);
                 }
-                _ => read_xcap(*rect, bytes)?,
+                Reply::Xcap => read_xcap(*rect, bytes)?,
             }
-            length = end;
         }
-        if let Source::Shm(memory) = self {
-            // What is overwritten at once need not be cleared each time.
-            if bytes.len() < length {
-                bytes.resize(length, 0);
-            }
-            memory.memory.read_exact_at(&mut bytes[..length], 0).map_err(lost)?;
-        }
-        Ok(Pieces::new(asked.rects, &bytes[..length]))
+        Ok(match self {
+            Source::Shm(memory) => Pieces::new(asked.rects, &memory.memory),
+            _ => Pieces::new(asked.rects, bytes),
+        })
     }
 
     /// Does a grab always read the whole screen?
@@ -130,18 +123,24 @@ impl SharedMemory {
         if (version.major_version, version.minor_version) < (1, 2) {
             return Err(ConnectionError::UnsupportedExtension.into());
         }
-        let memory = memfd_create(c"screen", MFdFlags::MFD_CLOEXEC).map_err(io::Error::from).map_err(lost)?;
-        let memory = std::fs::File::from(memory);
-        memory.set_len(length as u64).map_err(lost)?;
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        let file = memfd_create(c"screen", flags).map_err(io::Error::from).map_err(lost)?;
+        let file = std::fs::File::from(file);
+        file.set_len(length as u64).map_err(lost)?;
+        let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(io::Error::from).map_err(lost)?;
+        // SAFETY: the seals keep all of it there as long as it is mapped. The server writes to it only when asked
+        // to, which it never is while a part is borrowed; one that did so unasked could garble its own picture.
+        let memory = unsafe { memmap2::Mmap::map(&file) }.map_err(lost)?;
         let segment = x.generate_id().map_err(|_| ConnectionError::UnknownError)?;
-        let theirs: OwnedFd = memory.try_clone().map_err(lost)?.into();
+        let theirs: OwnedFd = file.into();
         x.shm_attach_fd(segment, theirs, false)?.check()?;
-        Ok(Self { segment, memory, length })
+        Ok(Self { segment, memory })
     }
 
     fn ask<'x>(&mut self, x: &'x RustConnection, root: u32, rects: &[Rect]) -> Result<Vec<Reply<'x>>, ReplyError> {
         let length = rects.iter().map(|rect| bytes_of(*rect)).sum();
-        if length > self.length {
+        if length > self.memory.len() {
             let larger = SharedMemory::attach(x, length)?;
             let old = std::mem::replace(self, larger);
             x.shm_detach(old.segment)?;

@@ -25,7 +25,7 @@ use x11rb::{
 };
 
 use super::{
-    Frame, Method, Order, Published,
+    Method, Order, Published,
     canvas::Canvas,
     capture::Source,
     cursor, rects,
@@ -44,8 +44,6 @@ const PACE: Duration = Duration::from_millis(15);
 const LOOK: Duration = Duration::from_millis(100);
 /// A guess at what was drawn saves a round trip; reading more pixels than this in vain costs more.
 const LARGEST_GUESS: u64 = 640 * 1024;
-/// A whole screen is read too seldom to keep the memory for it.
-const LARGEST_KEPT: usize = 3 << 20;
 /// A size that changes while pixels are read makes the server refuse; more often in a row is a fault.
 const ATTEMPTS: usize = 5;
 
@@ -73,7 +71,6 @@ struct Mirror {
     source: Source,
     /// `None` where the server cannot say what was drawn.
     damage: Option<(damage::Damage, xfixes::Region)>,
-    frames: Arc<watch::Sender<Arc<Frame>>>,
     cursor: watch::Sender<Arc<CursorShape>>,
     /// When the server said that something was drawn that no frame shows yet.
     damaged: Option<Instant>,
@@ -81,7 +78,7 @@ struct Mirror {
     canvas: Canvas,
     /// Around what the server has said so far was drawn; what it says next mostly lies inside.
     guess: Option<Rect>,
-    /// Pixels on their way to the canvas.
+    /// Pixels on their way to the canvas, where there is no shared memory.
     bytes: Vec<u8>,
 }
 
@@ -105,11 +102,10 @@ impl Mirror {
             .map_err(|e| failed("read the pixels", &e))?;
 
         let canvas = Canvas::new(size, pixels);
-        let frames = Arc::new(watch::Sender::new(canvas.shown().clone()));
         let (cursor, shapes) = watch::channel(Arc::new(shape.unwrap_or_else(cursor::none)));
-        let published = Published { frames: frames.clone(), cursor: shapes };
+        let published = Published { frames: canvas.shown().clone(), cursor: shapes };
         let (damaged, captured, guess, bytes) = (None, Instant::now(), None, Vec::new());
-        Ok((Mirror { x, root, source, damage, frames, cursor, damaged, captured, canvas, guess, bytes }, published))
+        Ok((Mirror { x, root, source, damage, cursor, damaged, captured, canvas, guess, bytes }, published))
     }
 
     fn work(&mut self, inbox: &Receiver<Order>) -> Result<(), ReplyError> {
@@ -146,7 +142,7 @@ impl Mirror {
 
     /// When the next frame is to be captured for those who watch.
     fn due(&self) -> Option<Instant> {
-        if self.frames.receiver_count() == 0 {
+        if self.canvas.shown().receiver_count() == 0 {
             return None;
         }
         match (self.damaged, &self.damage) {
@@ -186,14 +182,14 @@ impl Mirror {
         match order {
             Order::Fresh(reply) => {
                 self.catch_up()?;
-                let _ = reply.send(Ok(self.frames.borrow().clone()));
+                let _ = reply.send(Ok(self.canvas.shown().borrow().clone()));
             }
             Order::Watched => {}
             Order::Resize(size, reply) => {
                 let answer = match resize::resize(&self.x, self.root, size) {
                     Ok(()) => {
                         self.catch_up()?;
-                        Ok(self.frames.borrow().size)
+                        Ok(self.canvas.size())
                     }
                     Err(Failure::Refused(message)) => Err(Refusal::failed(message)),
                     Err(Failure::Lost(lost)) => return Err(lost.into()),
@@ -229,17 +225,11 @@ impl Mirror {
             self.damaged = Some(Instant::now());
             self.redraw_all()?;
         }
-        if self.bytes.capacity() > LARGEST_KEPT {
-            self.bytes = Vec::new();
-        }
-        if let Some(frame) = read? {
-            self.frames.send_replace(frame);
-        }
-        Ok(())
+        read
     }
 
     /// Reads what was drawn: in one round trip where `guess` holds all of it, as a busy server makes each one slow.
-    fn read(&mut self, guess: Option<Rect>) -> Result<Option<Arc<Frame>>, ReplyError> {
+    fn read(&mut self, guess: Option<Rect>) -> Result<(), ReplyError> {
         let geometry = self.x.get_geometry(self.root)?;
         // First subtract, then read the pixels: what is drawn between the two is reported again.
         let region = match self.damage {
@@ -255,19 +245,20 @@ impl Mirror {
         let size = Size { width: geometry.width.into(), height: geometry.height.into() };
         let reported = region.map(|region| region.reply()).transpose()?;
         let all = Rect { x: 0, y: 0, width: size.width, height: size.height };
-        if size != self.canvas.shown().size {
+        if size != self.canvas.size() {
             drop(guessed);
             let asked = self.source.ask(&self.x, self.root, &[all])?;
             let mut pixels = Vec::new();
             self.source.receive(asked, &mut pixels)?;
-            return Ok(Some(self.canvas.resize(size, pixels)));
+            self.canvas.resize(size, pixels);
+            return Ok(());
         }
         let drawn = match reported {
             Some(region) => rects::few(region.rectangles.into_iter().map(rect), size),
             None => vec![all],
         };
         let pieces = match (guessed, rects::union(&drawn)) {
-            (_, None) => return Ok(None),
+            (_, None) => return Ok(()),
             (Some(guessed), Some(around)) if guess.is_some_and(|guess| rects::holds(&guess, &around)) => {
                 self.source.receive(guessed, &mut self.bytes)?
             }
@@ -278,12 +269,13 @@ impl Mirror {
                 self.source.receive(asked, &mut self.bytes)?
             }
         };
-        Ok(self.canvas.draw(&pieces))
+        self.canvas.draw(&pieces);
+        Ok(())
     }
 
     /// Notes where something was drawn; an area too large to be read on a guess is no guess.
     fn expect(&mut self, drawn: Rect) {
-        let size = self.canvas.shown().size;
+        let size = self.canvas.size();
         let guess = rects::clip(self.guess.and_then(|guess| rects::union(&[guess, drawn])).unwrap_or(drawn), size);
         self.guess = guess.filter(|r| u64::from(r.width) * u64::from(r.height) <= LARGEST_GUESS);
     }

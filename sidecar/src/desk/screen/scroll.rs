@@ -2,9 +2,14 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use protocol::{action::Rect, desktop::Size};
+use protocol::action::Rect;
 
-use super::{rects, step::Moved};
+use super::{
+    Frame,
+    capture::{Piece, Pieces},
+    rects,
+    step::Moved,
+};
 
 /// Smaller parts are sent anew for less than it costs to look for them.
 const MIN_WIDTH: u32 = 16;
@@ -19,7 +24,7 @@ const TOGETHER: usize = 8;
 const STRIPE: u32 = 32;
 
 /// A part of `changes` that stands in `before` at another height, where that leaves much less to draw.
-pub(super) fn find(before: &[u8], after: &[u8], size: Size, changes: &[Rect]) -> Option<Moved> {
+pub(super) fn find(before: &Frame, after: &Pieces<'_>, changes: &[Rect]) -> Option<Moved> {
     let changed: u64 = changes.iter().map(area).sum();
     if changed < u64::from(MIN_WIDTH) * u64::from(MIN_ROWS) {
         return None;
@@ -32,7 +37,7 @@ pub(super) fn find(before: &[u8], after: &[u8], size: Size, changes: &[Rect]) ->
         if part.width < MIN_WIDTH || part.height < MIN_ROWS {
             return None;
         }
-        let rows = Rows { before, after, stride: size.width as usize * 4, part };
+        let rows = Rows { before, after: after.iter().find(|piece| rects::holds(&piece.rect, &part))?, part };
         let distance = rows.distance()?;
         let to = rows.longest(distance)?;
         let rest: Vec<Rect> = changes.iter().flat_map(|change| subtract(*change, to)).collect();
@@ -46,16 +51,16 @@ fn area(rect: &Rect) -> u64 {
 }
 
 struct Rows<'a> {
-    before: &'a [u8],
-    after: &'a [u8],
-    stride: usize,
+    before: &'a Frame,
+    after: Piece<'a>,
     part: Rect,
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
     /// How far below its new place most of what is found again stood.
     fn distance(&self) -> Option<i32> {
-        let (before, after) = (self.signatures(self.before), self.signatures(self.after));
+        let before = self.signatures(|y| self.row_before(y));
+        let after = self.signatures(|y| self.row_after(y));
         let mut places: HashMap<u64, Option<i32>> = HashMap::with_capacity(before.len());
         for (y, signature) in (0..).zip(before) {
             match places.entry(signature) {
@@ -81,7 +86,7 @@ impl Rows<'_> {
         for y in self.part.y..=end {
             let same = y < end
                 && (self.part.y..end).contains(&(y + distance))
-                && self.row(self.after, y) == self.row(self.before, y + distance);
+                && self.row_after(y) == self.row_before(y + distance);
             match (same, begin) {
                 (true, None) => begin = Some(y),
                 (false, Some(first)) => {
@@ -97,20 +102,22 @@ impl Rows<'_> {
         (height >= MIN_ROWS).then_some(Rect { y: best.start, height, ..self.part })
     }
 
-    fn row<'p>(&self, pixels: &'p [u8], y: i32) -> &'p [u8] {
-        let start = y as usize * self.stride + self.part.x as usize * 4;
-        &pixels[start..start + self.part.width as usize * 4]
+    fn row_before(&self, y: i32) -> &'a [u8] {
+        self.before.row(self.part.x as u32, y as u32, self.part.width)
+    }
+
+    fn row_after(&self, y: i32) -> &'a [u8] {
+        self.after.row(self.part, y as usize)
     }
 
     /// One for every row, of it and those below it.
-    fn signatures(&self, pixels: &[u8]) -> Vec<u64> {
+    fn signatures(&self, row: impl Fn(i32) -> &'a [u8]) -> Vec<u64> {
         let ys = self.part.y..self.part.y + self.part.height as i32;
-        let rows: Vec<u64> = ys.map(|y| self.signature(pixels, y)).collect();
+        let rows: Vec<u64> = ys.map(|y| self.signature(row(y))).collect();
         rows.windows(TOGETHER).map(|rows| rows.iter().fold(0, |hash, row| mix(hash, *row))).collect()
     }
 
-    fn signature(&self, pixels: &[u8], y: i32) -> u64 {
-        let row = self.row(pixels, y);
+    fn signature(&self, row: &[u8]) -> u64 {
         let stripe = (STRIPE.min(self.part.width) * 4) as usize;
         let middle = (self.part.width as usize / 2 * 4).min(row.len() - stripe);
         let mut hash = 0u64;
@@ -149,10 +156,21 @@ fn subtract(rect: Rect, hole: Rect) -> impl Iterator<Item = Rect> {
 mod tests {
     use proptest::prelude::*;
 
+    use std::sync::Arc;
+
+    use protocol::desktop::Size;
+
     use super::*;
     use crate::desk::screen::step::tiles;
 
     const SIZE: Size = Size { width: 256, height: 200 };
+
+    /// The new picture is read as a whole.
+    fn find(before: &[u8], after: &[u8], changes: &[Rect]) -> Option<Moved> {
+        let pixels = Arc::new(before.to_vec());
+        let whole = Rect { x: 0, y: 0, width: SIZE.width, height: SIZE.height };
+        super::find(&Frame { size: SIZE, serial: 1, pixels, trail: vec![] }, &Pieces::new(vec![whole], after), changes)
+    }
 
     fn paint(pixels: &mut [u8], rect: Rect, colour: impl Fn(u32, u32) -> u32) {
         for y in 0..rect.height {
@@ -201,7 +219,7 @@ mod tests {
         let (before, after) = (page(window, 0), page(window, 2));
 
         let changes: Vec<_> = tiles(window).collect();
-        let moved = find(&before, &after, SIZE, &changes).expect("it is found");
+        let moved = find(&before, &after, &changes).expect("it is found");
 
         assert_eq!(moved.from.1 - moved.to.y, 20);
         let mut shown = before;
@@ -221,7 +239,7 @@ mod tests {
             pixels
         };
 
-        assert_eq!(find(&noise(1), &noise(99), SIZE, &tiles(window).collect::<Vec<_>>()), None);
+        assert_eq!(find(&noise(1), &noise(99), &tiles(window).collect::<Vec<_>>()), None);
     }
 
     proptest! {
@@ -236,7 +254,7 @@ mod tests {
             let whole = Rect { x: 0, y: 0, width: SIZE.width, height: SIZE.height };
             let changes: Vec<_> = tiles(whole).collect();
 
-            if let Some(moved) = find(&before, &after, SIZE, &changes) {
+            if let Some(moved) = find(&before, &after, &changes) {
                 let mut shown = before.clone();
                 copy(&mut shown, &moved);
                 draw(&mut shown, &moved.rest, &after);

@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where a session begins.
 pub(super) struct Start {
-    /// What the viewer was told the size of.
-    pub(super) frame: Arc<Frame>,
+    /// The size that the viewer was told.
+    pub(super) size: (u16, u16),
     pub(super) frames: tokio::sync::watch::Receiver<Arc<Frame>>,
     /// What came after the handshake.
     pub(super) input: BytesMut,
@@ -32,15 +32,14 @@ pub(super) async fn accept(
 ) -> Result<Start, ServeError> {
     let input =
         tokio::time::timeout(PATIENCE, shake_hands(stream)).await.map_err(|_| ServeError::HandshakeTimeout)??;
-    let mut frames = viewer.screen.subscribe();
+    let frames = viewer.screen.subscribe();
     let frame = viewer.screen.fresh().await.map_err(ServeError::Screen)?;
-    frames.mark_unchanged();
     let (width, height) = super::sizes::of(&frame)?;
     let mut out = BytesMut::new();
     server::write_init(width, height, &viewer.name, &mut out);
     stream.write_all(&out).await?;
     stream.flush().await?;
-    Ok(Start { frame, frames, input })
+    Ok(Start { size: (width, height), frames, input })
 }
 
 async fn shake_hands(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<BytesMut, ServeError> {

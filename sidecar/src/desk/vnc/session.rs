@@ -81,7 +81,7 @@ enum Event {
 
 impl<'v> Session<'v> {
     pub(super) fn new(viewer: &'v Viewer, start: Start, hands: &'v mut Hands) -> Result<Self, ServeError> {
-        let view = View::new(start.frame, start.frames)?;
+        let view = View::new(start.size, start.frames);
         Ok(Self {
             viewer,
             hands,
@@ -291,9 +291,10 @@ impl<'v> Session<'v> {
         if self.extras.is_empty() && !self.view.may_differ(within) && !is_due {
             return;
         }
+        let Some(frame) = self.view.current() else { return };
         self.flow.begin();
         let (format, wishes, extras) = (self.format, self.wishes, std::mem::take(&mut self.extras));
-        self.view.paint(Order { within, format, wishes, extras }, self.seat.shared());
+        self.view.paint(frame, Order { within, format, wishes, extras }, self.seat.shared());
     }
 
     fn painted(&mut self, painted: Painted) {

@@ -20,8 +20,9 @@ use crate::desk::{
 };
 
 pub(super) struct View {
+    /// A frame is held only while it is painted: the mirror paints on it in place otherwise.
     frames: watch::Receiver<Arc<Frame>>,
-    frame: Arc<Frame>,
+    serial: u64,
     size: (u16, u16),
     ledger: Ledger,
     painter: Easel,
@@ -46,10 +47,12 @@ pub(super) enum Seen {
 }
 
 impl View {
-    pub(super) fn new(frame: Arc<Frame>, frames: watch::Receiver<Arc<Frame>>) -> Result<Self, ServeError> {
-        let size = sizes::of(&frame)?;
+    pub(super) fn new(size: (u16, u16), mut frames: watch::Receiver<Arc<Frame>>) -> Self {
         let painter = Easel::Ready(Box::new(Painter::new()));
-        Ok(Self { frames, frame, size, ledger: Ledger::new(size.0, size.1), painter })
+        let serial = frames.borrow().serial;
+        // The screen may have got another size since the viewer was told one.
+        frames.mark_changed();
+        Self { frames, serial, size, ledger: Ledger::new(size.0, size.1), painter }
     }
 
     pub(super) fn size(&self) -> (u16, u16) {
@@ -93,8 +96,7 @@ impl View {
             },
             changed = self.frames.changed() => {
                 changed.map_err(|_| ServeError::ScreenGone)?;
-                let frame = self.frames.borrow_and_update().clone();
-                self.take(frame)
+                self.take()
             }
         }
     }
@@ -109,8 +111,8 @@ impl View {
         self.ledger.refinement_due()
     }
 
-    /// Lets the painter make an update of the newest frame, if it is at hand; with `studio` one that is shared.
-    pub(super) fn paint(&mut self, order: Order, studio: Option<Studio>) {
+    /// Lets the painter make an update of the [`View::current`] frame, if it is at hand; with `studio` one that is shared.
+    pub(super) fn paint(&mut self, frame: Arc<Frame>, order: Order, studio: Option<Studio>) {
         let mut painter = match std::mem::replace(&mut self.painter, Easel::Gone) {
             Easel::Ready(painter) => painter,
             other => {
@@ -125,7 +127,6 @@ impl View {
         } else {
             Plan::default()
         };
-        let frame = self.frame.clone();
         let pixels: usize = plan.changes.iter().map(|change| change.area.pixels()).sum();
         self.painter = match studio {
             Some(studio) if pixels > 0 => Easel::Painting(Box::pin(async move {
@@ -165,19 +166,38 @@ impl View {
         painted
     }
 
-    fn take(&mut self, frame: Arc<Frame>) -> Result<Seen, ServeError> {
+    /// The newest frame, accounted for; `None` when it has another size, which is told first.
+    ///
+    /// What is painted must be this very one: a copy takes it for granted that the viewer has what was accounted for.
+    pub(super) fn current(&mut self) -> Option<Arc<Frame>> {
+        let frame = self.frames.borrow_and_update().clone();
+        if sizes::of(&frame).ok() != Some(self.size) {
+            self.frames.mark_changed();
+            return None;
+        }
+        self.account_for(&frame);
+        Some(frame)
+    }
+
+    fn take(&mut self) -> Result<Seen, ServeError> {
+        let frame = self.frames.borrow_and_update().clone();
         let size = sizes::of(&frame)?;
-        let before = std::mem::replace(&mut self.frame, frame);
         if size != self.size {
             self.size = size;
+            self.serial = frame.serial;
             self.ledger = Ledger::new(size.0, size.1);
             return Ok(Seen::Resized(size));
         }
-        match self.frame.since(before.serial) {
+        self.account_for(&frame);
+        Ok(Seen::Drawn)
+    }
+
+    fn account_for(&mut self, frame: &Frame) {
+        let before = std::mem::replace(&mut self.serial, frame.serial);
+        match frame.since(before) {
             Some(steps) => steps.iter().for_each(|step| note(&mut self.ledger, step)),
             None => self.ledger.changed(self.ledger.whole()),
         }
-        Ok(Seen::Drawn)
     }
 }
 
