@@ -23,6 +23,7 @@ pub(crate) mod encoding {
     pub(crate) const QUALITY_6: i32 = -26;
     pub(crate) const DESKTOP_SIZE: i32 = -223;
     pub(crate) const CURSOR: i32 = -239;
+    pub(crate) const VMWARE_CURSOR: i32 = 0x574d_5664;
     pub(crate) const DESKTOP_NAME: i32 = -307;
     pub(crate) const EXTENDED_DESKTOP_SIZE: i32 = -308;
     pub(crate) const FENCE: i32 = -312;
@@ -281,6 +282,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     }
                     encoding::RAW => drop(ahead.take(place.2 * place.3 * self.format.bytes())?),
                     encoding::COPY_RECT => drop(ahead.take(4)?),
+                    encoding::VMWARE_CURSOR => drop(ahead.take(2 + place.2 * place.3 * 4)?),
                     encoding::CURSOR => drop(ahead.take(self.cursor_length(place))?),
                     encoding::DESKTOP_NAME => {
                         let length = ahead.u32()? as usize;
@@ -304,6 +306,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 let from = (usize::from(wire.u16()?), usize::from(wire.u16()?));
                 self.canvas.copy(place, from);
                 self.copies += 1;
+                Some(())
+            }
+            encoding::VMWARE_CURSOR => {
+                assert_eq!(wire.take(2)?[0], 1, "a pointer with alpha");
+                let bytes = wire.take(place.2 * place.3 * 4)?.to_vec();
+                let drawn = bytes.as_chunks::<4>().0.iter().filter(|pixel| pixel[3] > 0).count();
+                self.cursor = Some(Cursor { size: (place.2, place.3), drawn, bytes });
                 Some(())
             }
             encoding::CURSOR => {

@@ -6,7 +6,7 @@ use nix::{
     fcntl::{FcntlArg, SealFlag, fcntl},
     sys::memfd::{MFdFlags, memfd_create},
 };
-use protocol::action::Rect;
+use protocol::{action::Rect, desktop::Size};
 use x11rb::{
     connection::{Connection, RequestConnection},
     cookie::Cookie,
@@ -106,6 +106,15 @@ impl Source {
             Source::Shm(memory) => Pieces::new(asked.rects, &memory.memory),
             _ => Pieces::new(asked.rects, bytes),
         })
+    }
+
+    /// The pixels of the whole screen, which is `size` large.
+    pub(super) fn read_all(&mut self, x: &RustConnection, root: u32, size: Size) -> Result<Vec<u8>, ReplyError> {
+        let all = Rect { x: 0, y: 0, width: size.width, height: size.height };
+        let asked = self.ask(x, root, &[all])?;
+        let mut bytes = Vec::new();
+        let pieces = self.receive(asked, &mut bytes)?;
+        Ok(pieces.bytes[..bytes_of(all)].to_vec())
     }
 
     /// Does a grab always read the whole screen?

@@ -94,12 +94,7 @@ impl Mirror {
         let damage = watch_damage(&x, root).map_err(|e| failed("watch the drawing", &e))?;
         let shape = if cursor::watch(&x, root).is_ok() { cursor::shape(&x).ok() } else { None };
         let size = size_of(&x, root).map_err(|e| failed("read the size", &e))?;
-        let all = Rect { x: 0, y: 0, width: size.width, height: size.height };
-        let mut pixels = Vec::new();
-        let asked = source.ask(&x, root, &[all]);
-        asked
-            .and_then(|asked| source.receive(asked, &mut pixels).map(drop))
-            .map_err(|e| failed("read the pixels", &e))?;
+        let pixels = source.read_all(&x, root, size).map_err(|e| failed("read the pixels", &e))?;
 
         let canvas = Canvas::new(size, pixels);
         let (cursor, shapes) = watch::channel(Arc::new(shape.unwrap_or_else(cursor::none)));
@@ -247,9 +242,7 @@ impl Mirror {
         let all = Rect { x: 0, y: 0, width: size.width, height: size.height };
         if size != self.canvas.size() {
             drop(guessed);
-            let asked = self.source.ask(&self.x, self.root, &[all])?;
-            let mut pixels = Vec::new();
-            self.source.receive(asked, &mut pixels)?;
+            let pixels = self.source.read_all(&self.x, self.root, size)?;
             self.canvas.resize(size, pixels);
             return Ok(());
         }
