@@ -6,4 +6,5 @@ mod display;
 mod process;
 mod screen;
 mod shell;
+mod targets;
 mod typing;

@@ -12,12 +12,16 @@ use x11rb::{
 
 use super::device::Device;
 
-/// An application that does not answer by then is not waited for: it may answer never.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// An application that does not answer by then is not asked again: it may answer never. Slow ones need a second.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Programs that answer no pings, as those made with the first toolkits, are given this long to read a key.
 const LINGER: Duration = Duration::from_millis(60);
 /// And this long to hear that keys mean something else.
 const TOLD: Duration = Duration::from_millis(12);
+/// LibreOffice puts off what it has read (Return goes through its command queue, letters through a buffer), so that
+/// what comes later overtakes it.
+const LATE: Duration = Duration::from_millis(100);
+const LATE_CLASS: &[u8] = b"libreoffice";
 /// No window has more around it than this.
 const DEEPEST: usize = 16;
 
@@ -36,6 +40,8 @@ pub(super) struct Echo {
     protocols: Atom,
     ping: Atom,
     serial: u32,
+    /// The window that did not answer.
+    mute: Option<u32>,
 }
 
 /// A wait for one answer.
@@ -43,7 +49,19 @@ pub(super) struct Call {
     /// What was pressed up to here has been read when it ends.
     pub(super) pressed: Instant,
     pub(super) until: Instant,
-    serial: Option<u32>,
+    /// The window that was asked, and what it is to answer.
+    asked: Option<(u32, u32)>,
+    /// How long to wait after the answer.
+    rest: Duration,
+}
+
+impl Call {
+    /// The answer has come; is anything left to wait for?
+    pub(super) fn answered(&mut self, now: Instant) -> bool {
+        self.asked = None;
+        self.until = now + std::mem::take(&mut self.rest);
+        self.until <= now
+    }
 }
 
 impl Echo {
@@ -51,32 +69,42 @@ impl Echo {
         let protocols = x.intern_atom(false, b"WM_PROTOCOLS")?;
         let ping = x.intern_atom(false, b"_NET_WM_PING")?;
         // High numbers, for the window manager pings by the server's time and hears our answers as well.
-        Ok(Echo { protocols: protocols.reply()?.atom, ping: ping.reply()?.atom, serial: 0xc10d_0000 })
+        Ok(Echo { protocols: protocols.reply()?.atom, ping: ping.reply()?.atom, serial: 0xc10d_0000, mute: None })
     }
 
     /// Asks the window that gets the keys to say when it has read them.
     pub(super) fn call(&mut self, device: &Device, wait: Wait) -> Result<Call, ReplyError> {
         let (x, root, pressed) = (&device.x, device.root, Instant::now());
-        let Some(window) = self.listener(x, root)? else {
+        let Some(window) = self.listener(x, root)?.filter(|window| Some(*window) != self.mute) else {
             let until = match wait {
                 Wait::Told => pressed + TOLD,
                 Wait::Read => pressed + LINGER,
                 Wait::Keep => pressed,
             };
-            return Ok(Call { pressed, until, serial: None });
+            // What was pressed just now has not been read by then.
+            let pressed = until.checked_sub(LINGER).unwrap_or(pressed);
+            return Ok(Call { pressed, until, asked: None, rest: Duration::ZERO });
         };
         self.serial = self.serial.wrapping_add(1);
         listen(x, root, true)?;
         let data = [self.ping, self.serial, window, 0, 0];
         let message = ClientMessageEvent::new(32, window, self.protocols, data);
         x.send_event(false, window, EventMask::NO_EVENT, message)?;
-        Ok(Call { pressed, until: pressed + PATIENCE, serial: Some(self.serial) })
+        let rest = if wait == Wait::Keep && is_late(x, window)? { LATE } else { Duration::ZERO };
+        Ok(Call { pressed, until: pressed + PATIENCE, asked: Some((window, self.serial)), rest })
     }
 
     /// Is that message the answer?
     pub(super) fn answers(&self, call: &Call, message: &ClientMessageEvent) -> bool {
         let data = message.data.as_data32();
-        message.type_ == self.protocols && data[0] == self.ping && Some(data[1]) == call.serial
+        message.type_ == self.protocols
+            && data[0] == self.ping
+            && call.asked.is_some_and(|(_, serial)| serial == data[1])
+    }
+
+    /// A call is over; one that was asked and not answered by then will not be asked again.
+    pub(super) fn over(&mut self, call: &Call) {
+        self.mute = call.asked.map(|(window, _)| window).or(self.mute);
     }
 
     /// No more answers are waited for.
@@ -105,6 +133,11 @@ impl Echo {
         }
         Ok(None)
     }
+}
+
+fn is_late(x: &RustConnection, window: u32) -> Result<bool, ReplyError> {
+    let class = x.get_property(false, window, AtomEnum::WM_CLASS, AtomEnum::STRING, 0, 16)?.reply();
+    Ok(class.is_ok_and(|class| class.value.starts_with(LATE_CLASS)))
 }
 
 /// Answers go to the root window, to those who hear what becomes of its children.

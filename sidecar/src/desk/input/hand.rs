@@ -120,8 +120,8 @@ impl Hand {
                 }
                 self.device.x.flush()?;
             }
-            Order::Type { text, from, reply } => {
-                let typed = self.keyboard.type_some(&mut self.device, &text[from..])?;
+            Order::Type { text, from, most, reply } => {
+                let typed = self.keyboard.type_some(&mut self.device, &text[from..], most)?;
                 self.device.x.sync()?;
                 let _ = reply.send(typed);
             }
@@ -164,10 +164,14 @@ impl Hand {
             return Ok(());
         }
         let now = Instant::now();
-        let over =
-            |(call, _): &mut (echo::Call, _)| call.until <= now || messages.iter().any(|m| self.echo.answers(call, m));
-        let done: Vec<_> = self.listeners.extract_if(.., over).collect();
-        for (call, reply) in done {
+        for (mut call, reply) in std::mem::take(&mut self.listeners) {
+            let answered = messages.iter().any(|message| self.echo.answers(&call, message));
+            let over = if answered { call.answered(now) } else { call.until <= now };
+            if !over {
+                self.listeners.push((call, reply));
+                continue;
+            }
+            self.echo.over(&call);
             self.keyboard.heard(call.pressed);
             let _ = reply.send(Ok(()));
         }

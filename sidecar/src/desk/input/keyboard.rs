@@ -77,11 +77,12 @@ impl Keyboard {
         Ok(keyboard)
     }
 
-    /// Types the first of `text`, as many as are possible and fair.
+    /// Types the first of `text`: at most `most`, and as many as are possible and fair.
     pub(super) fn type_some(
         &mut self,
         device: &mut Device,
         text: &[u32],
+        most: usize,
     ) -> Result<Result<Typed, Refusal>, ReplyError> {
         self.look(device)?;
         let ready = match self.make_room(device, &text[..text.len().min(AHEAD)])? {
@@ -91,7 +92,7 @@ impl Keyboard {
             Room::None => return Ok(Err(no_key(text[0]))),
         };
         let mut count = 0;
-        for symbol in &text[..ready.min(AT_ONCE)] {
+        for symbol in &text[..ready.min(AT_ONCE).min(most)] {
             let Some(place) = self.place(*symbol) else { break };
             count += 1;
             self.aim(device, place, *symbol, true)?;

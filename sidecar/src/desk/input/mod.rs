@@ -47,10 +47,11 @@ enum Order {
     Strokes(Vec<Stroke>, Reply<()>),
     /// Lifts again what an action held when it was given up; nobody waits for it.
     GiveUp(Vec<Stroke>),
-    /// Types the first of the symbols of `text` behind `from`.
+    /// Types the first of the symbols of `text` behind `from`, at most `most`.
     Type {
         text: Arc<[u32]>,
         from: usize,
+        most: usize,
         reply: Reply<Typed>,
     },
     /// Answers when the window with the focus has read what was done so far.
@@ -95,13 +96,14 @@ impl Input {
     async fn type_all(&self, text: Arc<[u32]>) -> Result<(), Refusal> {
         let (mut from, mut heard) = (0, 0);
         while from < text.len() {
-            let order = |reply| Order::Type { text: text.clone(), from, reply };
+            let most = alike(&text[from..]);
+            let order = |reply| Order::Type { text: text.clone(), from, most, reply };
             let wait = match self.orders.ask(order).await? {
                 Typed::Changed => Wait::Told,
                 Typed::Full => Wait::Read,
                 Typed::Some(count) => {
                     from += count;
-                    if from - heard < AHEAD {
+                    if (from - heard < AHEAD && count < most) || from == text.len() {
                         continue;
                     }
                     Wait::Keep
@@ -139,6 +141,21 @@ impl Input {
     /// Where the pointer is on the screen.
     pub async fn position(&self) -> Result<Point, Refusal> {
         self.orders.ask(Order::Position).await
+    }
+}
+
+/// How many of the first symbols are of one kind: letters, symbols beyond them as emoji are, or a single key that
+/// does something. LibreOffice keeps letters in a buffer, where the others overtake them while more keys come.
+fn alike(text: &[u32]) -> usize {
+    let kind = |symbol: u32| match symbol {
+        0xfd00..=0xffff => 2,
+        0x0101_0000.. => 1,
+        _ => 0,
+    };
+    match text.first().map(|symbol| kind(*symbol)) {
+        Some(2) => 1,
+        Some(first) => text.iter().take_while(|symbol| kind(**symbol) == first).count(),
+        None => 0,
     }
 }
 
