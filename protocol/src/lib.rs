@@ -3,6 +3,7 @@
 //! Times are Unix milliseconds (`i64`), sizes are pixels, byte counts are bytes. Every type
 //! that leaves a program has a snapshot in `tests/wire.rs`: a change there is a change of the API.
 
+pub mod accessibility;
 pub mod action;
 pub mod capability;
 pub mod chat;
@@ -18,6 +19,7 @@ pub mod session;
 mod spelled;
 pub mod user;
 pub mod vm;
+pub mod window;
 
 pub use ids::*;
 

@@ -2,8 +2,8 @@
 
 use insta::assert_json_snapshot;
 use protocol::{
-    action::*, capability::*, chat::*, desktop::*, edge::*, error::*, event::*, journal::*, key::*, session::*,
-    user::*, vm::*, *,
+    accessibility::*, action::*, capability::*, chat::*, desktop::*, edge::*, error::*, event::*, journal::*, key::*,
+    session::*, user::*, vm::*, window::*, *,
 };
 use serde_json::json;
 
@@ -272,5 +272,60 @@ fn what_the_edge_asks() {
             base_url: "https://api.anthropic.com".into(),
             api_key: "sk-example".into(),
         }),
+    ]);
+}
+
+#[test]
+fn windows_applications_and_what_they_show() {
+    let window = Window {
+        id: 12_582_925,
+        title: "notes.txt".into(),
+        class: "Mousepad".into(),
+        pid: Some(311),
+        bounds: Rect { x: -4, y: 20, width: 640, height: 480 },
+        focused: true,
+        minimised: false,
+        maximised: false,
+    };
+    let to = Rect { x: 0, y: 0, width: 640, height: 480 };
+    let verbs = [
+        WindowVerb::Focus,
+        WindowVerb::MoveResize { to },
+        WindowVerb::Minimise,
+        WindowVerb::Maximise,
+        WindowVerb::Restore,
+        WindowVerb::Close,
+    ];
+    assert_json_snapshot!([
+        json!(verbs.map(|verb| WindowRequest { verb, picture: None })),
+        json!(WindowRequest { verb: WindowVerb::Focus, picture: Some(Size::DEFAULT) }),
+        json!(WindowOutcome { window: Some(window.clone()), settled: true, waited_ms: 210 }),
+        json!(Application { id: "org.xfce.mousepad".into(), name: "Mousepad".into() }),
+        json!(LaunchRequest { launch: Launch::Application("xterm".into()), timeout_ms: Some(5_000) }),
+        json!(LaunchRequest { launch: Launch::File("/home/user/a.txt".into()), timeout_ms: None }),
+        json!(LaunchRequest { launch: Launch::Url("https://example.org".into()), timeout_ms: None }),
+        json!(Launched { window: Some(window), evidence: Some(Evidence::StartupId), settled: true, waited_ms: 480 }),
+        json!([Evidence::Process, Evidence::Class, Evidence::Changed, Evidence::Existing, Evidence::Newest]),
+        json!(AccessibilityTree {
+            nodes: vec![AccessibleNode {
+                depth: 2,
+                role: "entry".into(),
+                name: "Name".into(),
+                text: "Ada".into(),
+                states: vec!["focused".into()],
+                bounds: Some(to),
+            }],
+            truncated: true,
+            bounds_met: vec![
+                TreeBound::Depth,
+                TreeBound::Nodes,
+                TreeBound::Time,
+                TreeBound::Bytes,
+                TreeBound::Children
+            ],
+            unanswered: 1,
+            took_ms: 120,
+        }),
+        json!(TreeBounds::USUAL),
     ]);
 }

@@ -12,6 +12,7 @@ use protocol::{
     event::{AssistantMessage, EventBody, ResultBlock, ToolResult},
     session::SessionState,
     vm::Notice,
+    window::Launch,
 };
 use serde_json::{Value, json};
 use sidecar::link::Call;
@@ -341,7 +342,9 @@ async fn without_a_model_commands_go_the_same_way() {
         assert!(texts.last().unwrap().starts_with("No model is connected"));
         assert!(control.asked.is_empty());
     });
-    assert!(house.desk.with(|desk| desk.calls.contains(&Call::Open { target: "https://x.org".to_owned() })));
+    let launch = Launch::Url("https://x.org".to_owned());
+    let opened = |call: &Call| matches!(call, Call::Launch { launch: asked, .. } if *asked == launch);
+    assert!(house.desk.with(|desk| desk.calls.iter().any(opened)));
 }
 
 fn texts(control: &Control) -> Vec<String> {

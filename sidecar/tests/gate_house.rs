@@ -70,7 +70,18 @@ async fn nothing_is_answered_without_a_capability_of_this_desktop() {
     let house = House::open().await;
     let edge = house.visitor(Scope::ALL).client(Some(EDGE_SERVER_NAME));
     let visitor = house.visitor(Scope::ALL);
-    let paths = ["screenshot", "vnc", "chat?session=x", "actions", "shell", "clipboard"];
+    let paths = [
+        "screenshot",
+        "vnc",
+        "chat?session=x",
+        "actions",
+        "shell",
+        "clipboard",
+        "windows",
+        "windows/7",
+        "applications",
+        "accessibility",
+    ];
 
     for path in paths {
         assert_eq!(code(edge.get(visitor.of_desktop(path)).send().await.unwrap()).await, Code::NotSignedIn, "{path}");
@@ -96,6 +107,12 @@ async fn every_route_takes_its_scope() {
     assert_eq!(code(without(Scope::Control).post("actions", json!({})).await).await, Code::MissingScope);
     assert_eq!(code(without(Scope::Shell).post("shell", json!({})).await).await, Code::MissingScope);
     assert_eq!(code(without(Scope::Control).get("clipboard").await).await, Code::MissingScope);
+    for path in ["windows", "applications", "accessibility"] {
+        assert_eq!(code(without(Scope::Control).get(path).await).await, Code::MissingScope, "{path}");
+    }
+    for path in ["windows/7", "applications"] {
+        assert_eq!(code(without(Scope::Control).post(path, json!({})).await).await, Code::MissingScope, "{path}");
+    }
     assert_eq!(code(without(Scope::Control).put("clipboard", "text/plain", "x").await).await, Code::MissingScope);
     assert!(house.desk.with(|desk| desk.calls.iter().all(|call| *call == Call::ReleaseAll)));
 }
@@ -138,6 +155,37 @@ async fn the_clipboard_goes_both_ways_as_text_and_as_png() {
     assert_eq!(code(visitor.put("clipboard", "image/gif", "x").await).await, Code::UnsupportedMediaType);
     let too_large = vec![0; (16 << 20) + 1];
     assert_eq!(code(visitor.put("clipboard", "image/png", too_large).await).await, Code::BodyTooLarge);
+}
+
+#[tokio::test]
+async fn windows_applications_and_the_tree_are_answered_by_the_desk() {
+    let house = House::open().await;
+    let visitor = house.visitor(&[Scope::Control]);
+    let json = async |response: reqwest::Response| -> serde_json::Value {
+        assert_eq!(response.status(), 200);
+        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+    };
+
+    let windows = json(visitor.get("windows").await).await;
+    let moved = json!({"verb": "move_resize", "to": {"x": 1, "y": 2, "width": 3, "height": 4}});
+    let moved = json(visitor.post("windows/7", moved).await).await;
+    let applications = json(visitor.get("applications").await).await;
+    let launched = json(visitor.post("applications", json!({"application": "xterm", "timeout_ms": 50})).await).await;
+    let tree = json(visitor.get("accessibility?window=7&nodes=5").await).await;
+
+    assert_eq!((&windows[0]["title"], &moved["window"]["id"]), (&json!("a terminal"), &json!(7)));
+    assert_eq!((&applications[0]["id"], &launched["evidence"]), (&json!("xterm"), &json!("process")));
+    assert_eq!(tree["nodes"][0]["role"], "push button");
+    assert_eq!(code(visitor.post("windows/8", json!({"verb": "close"})).await).await, Code::NotFound);
+    assert_eq!(code(visitor.post("windows/x", json!({"verb": "close"})).await).await, Code::NotFound);
+    assert_eq!(code(visitor.post("windows/7", json!({"verb": "fly"})).await).await, Code::InvalidValue);
+    assert_eq!(
+        code(visitor.post("applications", json!({"url": "x", "timeout_ms": 0})).await).await,
+        Code::InvalidValue
+    );
+    for query in ["nodes=0", "depth=x", "ms=10001", "colour=1"] {
+        assert_eq!(code(visitor.get(&format!("accessibility?{query}")).await).await, Code::InvalidValue, "{query}");
+    }
 }
 
 #[tokio::test]

@@ -12,11 +12,12 @@ use protocol::{
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{
+    accessibility::Accessibility,
+    apps,
     clipboard::Clipboard,
     files::editor,
     health,
     input::Input,
-    open,
     screen::{
         Screen, encode,
         scale::{self, Scale},
@@ -24,8 +25,9 @@ use super::{
     },
     shell::Shells,
     vnc::Studio,
+    windows,
 };
-use crate::link::{Answer, Call, ClipboardForm, Refusal, ScreenshotCall, frame::MAX_BYTES};
+use crate::link::{Answer, Call, Refusal, ScreenshotCall, frame::MAX_BYTES};
 
 /// How long a painted session may take to show its panel; some have none.
 const PANEL_BOUND: Duration = Duration::from_secs(3);
@@ -37,9 +39,10 @@ pub(super) struct Desk {
     pub(super) input: Input,
     pub(super) clipboard: Clipboard,
     pub(super) studio: Studio,
+    pub(super) accessibility: Accessibility,
     shells: Arc<Shells>,
     /// Actions are done one after another, or one would wait for what the other draws.
-    acting: Arc<Mutex<()>>,
+    pub(super) acting: Arc<Mutex<()>>,
     /// Since when the session's first picture is there, and whether it is whole and has come to rest.
     painted_since: Arc<OnceLock<Instant>>,
     first_painted: Arc<OnceCell<()>>,
@@ -52,6 +55,7 @@ impl Desk {
             input,
             clipboard,
             studio: Studio::default(),
+            accessibility: Accessibility::default(),
             shells: Arc::new(shells),
             acting: Arc::default(),
             painted_since: Arc::default(),
@@ -82,7 +86,19 @@ impl Desk {
                 Ok(Answer::Done)
             }
             Call::Editor { input } => blocking(move || editor::edit(input)).await.map(|text| Answer::Text { text }),
-            Call::Open { target } => blocking(move || open::open(&target)).await.map(|()| Answer::Done),
+            Call::Windows { picture } => {
+                blocking(move || windows::list(picture)).await.map(|windows| Answer::Windows { windows })
+            }
+            Call::Window { id, verb, picture } => self.window(id, verb, picture).await.map(Answer::Window),
+            Call::Applications => {
+                blocking(|| Ok(apps::list())).await.map(|applications| Answer::Applications { applications })
+            }
+            Call::Launch { launch, timeout_ms, picture } => {
+                self.launch(launch, Duration::from_millis(timeout_ms), picture).await.map(Answer::Launched)
+            }
+            Call::Accessibility { window, bounds, picture } => {
+                self.tree(window, bounds, picture).await.map(Answer::Accessibility)
+            }
             Call::ReleaseAll => {
                 self.shells.end_all().await;
                 self.input.release_all().await.map(|()| Answer::Done)
@@ -138,29 +154,6 @@ impl Desk {
         Ok(outcome)
     }
 
-    /// What is on the clipboard: text goes first when both are there and neither is asked for.
-    async fn copied(&self, form: Option<ClipboardForm>) -> Result<(ClipboardForm, Vec<u8>), Refusal> {
-        let text = self.clipboard.text();
-        if form == Some(ClipboardForm::Text) || (form.is_none() && !text.is_empty()) {
-            return Ok((ClipboardForm::Text, text.as_bytes().to_vec()));
-        }
-        match self.clipboard.picture().await? {
-            Some(png) => Ok((ClipboardForm::Png, png.to_vec())),
-            None if form.is_none() => Ok((ClipboardForm::Text, Vec::new())),
-            None => Err(Refusal::not_found("there is no picture on the clipboard")),
-        }
-    }
-
-    async fn copy(&self, form: ClipboardForm, bytes: Vec<u8>) -> Result<(), Refusal> {
-        match form {
-            ClipboardForm::Png => self.clipboard.set_picture(bytes).await,
-            ClipboardForm::Text => match String::from_utf8(bytes) {
-                Ok(text) => self.clipboard.set(&text).await,
-                Err(error) => Err(Refusal::invalid(format!("the text is not UTF-8: {error}"))),
-            },
-        }
-    }
-
     async fn screenshot(&self, call: ScreenshotCall) -> Result<(Answer, Vec<u8>), Refusal> {
         let frame = self.screen.fresh().await?;
         let scale = Scale::new(call.picture, frame.size)?;
@@ -176,7 +169,9 @@ impl Desk {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
     let ended = tokio::task::spawn_blocking(work).await;
     ended.unwrap_or_else(|e| Err(Refusal::failed(format!("the work broke off: {e}"))))
 }

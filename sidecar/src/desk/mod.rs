@@ -3,6 +3,8 @@
 //! One thread owns the screen's X connection, one the keyboard's and the pointer's, one the clipboard's.
 //! Everything else holds a handle to them: [`screen::Screen`], [`input::Input`], [`clipboard::Clipboard`].
 
+mod accessibility;
+mod apps;
 mod calls;
 pub mod clipboard;
 mod files;
@@ -10,12 +12,13 @@ mod health;
 pub mod input;
 mod jpeg;
 mod mailbox;
-mod open;
 pub mod rfb;
 pub mod screen;
 mod serve;
 mod shell;
+mod things;
 pub mod vnc;
+mod windows;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -12,8 +12,10 @@ pub mod frame;
 
 use protocol::{
     SessionId,
+    accessibility::{AccessibilityTree, TreeBounds},
     action::{Action, ActionOutcome, Rect, ShellOutput},
     desktop::Size,
+    window::{Application, Launch, Launched, Window, WindowOutcome, WindowVerb},
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,9 +45,28 @@ pub enum Call {
     Editor {
         input: serde_json::Value,
     },
-    /// Opens a URL or a file with the application the desktop has for it.
-    Open {
-        target: String,
+    /// All windows; bounds are in pixels of `picture`, or of the screen itself.
+    Windows {
+        picture: Option<Size>,
+    },
+    /// Does something with a window.
+    Window {
+        id: u32,
+        verb: WindowVerb,
+        picture: Option<Size>,
+    },
+    Applications,
+    /// Launches an application, or what opens a file or a URL, and waits for its window.
+    Launch {
+        launch: Launch,
+        timeout_ms: u64,
+        picture: Option<Size>,
+    },
+    /// What the programs tell assistive technology; of one window's program, or of all.
+    Accessibility {
+        window: Option<u32>,
+        bounds: TreeBounds,
+        picture: Option<Size>,
     },
     /// What is on the clipboard, in this form or in the one it has; its bytes follow the answer.
     Clipboard {
@@ -130,6 +151,15 @@ pub enum Answer {
     Clipboard {
         form: ClipboardForm,
     },
+    Windows {
+        windows: Vec<Window>,
+    },
+    Window(WindowOutcome),
+    Applications {
+        applications: Vec<Application>,
+    },
+    Launched(Launched),
+    Accessibility(AccessibilityTree),
     Shell(ShellOutput),
     Text {
         text: String,

@@ -11,11 +11,16 @@ use std::{
 use protocol::{
     action::{Action, ActionOutcome, ShellOutput},
     desktop::Size,
+    window::Window,
 };
 use sidecar::link::{Answer, Call, Format, Refusal, ScreenshotCall, frame};
 use tempfile::TempDir;
 use tokio::{net::UnixStream, time::Instant};
-use x11rb::rust_connection::RustConnection;
+use x11rb::{
+    connection::Connection,
+    protocol::xproto::{AtomEnum, ConnectionExt as _},
+    rust_connection::RustConnection,
+};
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 const XORG: &str = include_str!("../../../packer/files/xorg-dummy.conf");
@@ -25,6 +30,8 @@ pub(crate) struct Display {
     pub(crate) name: String,
     pub(crate) folder: TempDir,
     children: Vec<Child>,
+    /// What programs and desks find in their environment.
+    variables: Vec<(String, String)>,
 }
 
 impl Display {
@@ -51,7 +58,12 @@ impl Display {
     fn start(mut server: Command, folder: TempDir) -> Display {
         let log = File::create(folder.path().join("x.log")).unwrap();
         let child = server.args(["-displayfd", "1"]).stdout(Stdio::piped()).stderr(log).spawn();
-        let mut display = Display { name: String::new(), folder, children: vec![child.expect("start the X server")] };
+        let mut display = Display {
+            name: String::new(),
+            folder,
+            children: vec![child.expect("start the X server")],
+            variables: Vec::new(),
+        };
         let mut number = String::new();
         BufReader::new(display.children[0].stdout.as_mut().unwrap()).read_line(&mut number).unwrap();
         assert!(!number.trim().is_empty(), "the X server did not start: {}", read(&display.path("x.log")));
@@ -63,11 +75,36 @@ impl Display {
         self.folder.path().join(name)
     }
 
+    /// A session bus, as sessions have one; programs and desks that are started later find it.
+    pub(crate) fn bus(&mut self) {
+        let mut bus = Command::new("dbus-daemon");
+        bus.args(["--session", "--nofork", "--nopidfile", "--print-address"]);
+        bus.arg(format!("--address=unix:path={}", self.path("bus").display()));
+        bus.env("DISPLAY", &self.name).env("XDG_RUNTIME_DIR", self.folder.path()).env("HOME", self.folder.path());
+        let mut child = bus.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start dbus-daemon");
+        let mut address = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut address).unwrap();
+        self.children.push(child);
+        self.variables.push(("DBUS_SESSION_BUS_ADDRESS".into(), address.trim().into()));
+        self.variables.push(("XDG_RUNTIME_DIR".into(), self.folder.path().display().to_string()));
+    }
+
+    /// openbox, once it manages windows: one that is mapped while it starts may be taken by nobody.
+    pub(crate) async fn managed(&mut self) {
+        self.run("openbox", &["--sm-disable"]);
+        let (x, number) = self.connect();
+        let root = x.setup().roots[number].root;
+        let check = x.intern_atom(false, b"_NET_SUPPORTING_WM_CHECK").unwrap().reply().unwrap().atom;
+        let get = || x.get_property(false, root, check, AtomEnum::WINDOW, 0, 1).unwrap().reply().unwrap();
+        eventually("openbox manages the screen", async || get().length > 0).await;
+    }
+
     /// Starts a program on the display.
     pub(crate) fn run(&mut self, program: &str, arguments: &[&str]) {
         let log = File::create(self.path(&format!("{program}.log"))).unwrap();
         let mut command = Command::new(program);
         command.args(arguments).env("DISPLAY", &self.name).env("LC_ALL", "C.UTF-8").current_dir(self.folder.path());
+        command.env("HOME", self.folder.path()).envs(self.variables.clone());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         self.children.push(child.unwrap_or_else(|e| panic!("start {program}: {e}")));
     }
@@ -99,6 +136,7 @@ impl Display {
         command.args(["desk", "--gate-uid", &nix::unistd::getuid().to_string(), "--socket"]);
         command.arg(self.path("desk.sock")).args(arguments);
         command.env("DISPLAY", &self.name).env("HOME", self.folder.path()).env("CLOUDBOT_SECRET", "secret");
+        command.envs(self.variables.clone());
         command.stdin(Stdio::null()).stderr(File::create(self.path("desk.log")).unwrap());
         command
     }
@@ -159,6 +197,20 @@ impl Desk {
             Answer::Screenshot { picture, .. } => Ok((picture, frame::read_bytes(&mut stream).await.unwrap())),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// All windows, the topmost first, in pixels of the screen.
+    pub(crate) async fn windows(&self) -> Vec<Window> {
+        match self.call(&Call::Windows { picture: None }).await {
+            Ok(Answer::Windows { windows }) => windows,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The window with this title, once it is there.
+    pub(crate) async fn window(&self, title: &str) -> Window {
+        eventually(title, async || self.windows().await.iter().any(|window| window.title == title)).await;
+        self.windows().await.into_iter().find(|window| window.title == title).unwrap()
     }
 
     pub(crate) async fn bash(&self, command: &str) -> ShellOutput {

@@ -1,6 +1,8 @@
 //! The desk as the gate meets it: a real X server, real programs, the real binary behind its socket.
 
+mod accessibility;
 mod acting;
+mod apps;
 mod clipboard;
 mod display;
 mod process;
@@ -8,3 +10,4 @@ mod screen;
 mod shell;
 mod targets;
 mod typing;
+mod windows;

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use protocol::desktop::Size;
+use protocol::{desktop::Size, window::Launch};
 use serde_json::json;
 use sidecar::link::{Answer, Call, RefusalKind, frame};
 use tokio::{
@@ -116,7 +116,8 @@ async fn a_stale_socket_is_replaced_and_another_file_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_editor_and_the_opener_answer_over_the_socket() {
-    let display = Display::fixed();
+    let mut display = Display::fixed();
+    display.managed().await;
     let opener = display.path("bin");
     std::fs::create_dir(&opener).unwrap();
     let script = "#!/bin/sh\necho \"$@ $(env | grep -c CLOUDBOT_)\" > \"$HOME/opened\"\n";
@@ -129,10 +130,11 @@ async fn the_editor_and_the_opener_answer_over_the_socket() {
     let desk = crate::display::Desk { child, socket: display.path("desk.sock") };
     eventually("it listens", async || UnixStream::connect(&desk.socket).await.is_ok()).await;
 
-    desk.call(&Call::Open { target: "https://example.com/?q=a b;c".into() }).await.unwrap();
+    let open = |url: &str| Call::Launch { launch: Launch::Url(url.into()), timeout_ms: 50, picture: None };
+    desk.call(&open("https://example.com/?q=a b;c")).await.unwrap();
     eventually("it is opened", async || read(&display.path("opened")).ends_with('\n')).await;
     assert_eq!(read(&display.path("opened")), "https://example.com/?q=a%20b;c 0\n");
-    assert!(desk.call(&Call::Open { target: "javascript:alert(1)".into() }).await.is_err());
+    assert!(desk.call(&open("javascript:alert(1)")).await.is_err());
 
     let file = display.path("new.txt");
     let create = Call::Editor { input: json!({"command": "create", "path": file, "file_text": "one\n"}) };

@@ -7,8 +7,10 @@ use std::{
 };
 
 use protocol::{
-    action::{ActionOutcome, Point, ShellOutput},
+    accessibility::{AccessibilityTree, AccessibleNode},
+    action::{ActionOutcome, Point, Rect, ShellOutput},
     desktop::Size,
+    window::{Application, Evidence, Launch, Launched, Window, WindowOutcome},
 };
 use sidecar::link::{Answer, Call, ClipboardForm, Format, Refusal, RefusalKind, frame};
 use tokio::{
@@ -69,6 +71,19 @@ impl Desk {
     }
 }
 
+fn window() -> Window {
+    Window {
+        id: 7,
+        title: "a terminal".to_owned(),
+        class: "XTerm".to_owned(),
+        pid: Some(3),
+        bounds: Rect { x: 1, y: 2, width: 300, height: 200 },
+        focused: true,
+        minimised: false,
+        maximised: false,
+    }
+}
+
 async fn answer(mut connection: UnixStream, seen: Arc<Mutex<Seen>>) {
     let Ok(call) = frame::read_json::<_, Call>(&mut connection).await else { return };
     if call != Call::Health {
@@ -117,7 +132,38 @@ async fn answer(mut connection: UnixStream, seen: Arc<Mutex<Seen>>) {
             seen.lock().unwrap().copied.push(bytes);
             Answer::Done
         }
-        Call::BashRestart { .. } | Call::Open { .. } | Call::ReleaseAll => Answer::Done,
+        Call::Windows { .. } => Answer::Windows { windows: vec![window()] },
+        Call::Window { id: 7, .. } => {
+            Answer::Window(WindowOutcome { window: Some(window()), settled: true, waited_ms: 3 })
+        }
+        Call::Window { .. } => Answer::Refused(Refusal::not_found("there is no such window")),
+        Call::Applications => Answer::Applications {
+            applications: vec![Application { id: "xterm".to_owned(), name: "XTerm".to_owned() }],
+        },
+        Call::Launch { launch: Launch::Application(name), .. } if name != "xterm" => {
+            Answer::Refused(Refusal::not_found(format!("there is no application {name:?}")))
+        }
+        Call::Launch { .. } => Answer::Launched(Launched {
+            window: Some(window()),
+            evidence: Some(Evidence::Process),
+            settled: true,
+            waited_ms: 9,
+        }),
+        Call::Accessibility { .. } => Answer::Accessibility(AccessibilityTree {
+            nodes: vec![AccessibleNode {
+                depth: 0,
+                role: "push button".to_owned(),
+                name: "Save".to_owned(),
+                text: String::new(),
+                states: Vec::new(),
+                bounds: Some(Rect { x: 10, y: 20, width: 30, height: 40 }),
+            }],
+            truncated: false,
+            bounds_met: Vec::new(),
+            unanswered: 0,
+            took_ms: 4,
+        }),
+        Call::BashRestart { .. } | Call::ReleaseAll => Answer::Done,
         Call::Vnc { .. } => {
             let _ = frame::write_json(&mut connection, &Answer::Done).await;
             // What a viewer says comes back.

@@ -237,9 +237,6 @@ fn environment(runtime: &Path, look: &Look) -> BTreeMap<String, String> {
         ("XDG_DATA_DIRS", format!("{folder}/share:/usr/local/share:/usr/share")),
         ("XDG_SESSION_TYPE", "x11".to_owned()),
         ("BROWSER", look.browser.clone()),
-        // Without the accessibility bus, programs would look for it and complain.
-        ("NO_AT_BRIDGE", "1".to_owned()),
-        ("GTK_A11Y", "none".to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()

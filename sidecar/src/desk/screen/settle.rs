@@ -26,6 +26,10 @@ pub struct Bounds {
 pub const FIRST_PAINT: Bounds =
     Bounds { first: Duration::from_millis(120), quiet: Duration::from_millis(100), cap: Duration::from_millis(600) };
 
+/// The bounds of what a window manager does, or of a window that has come.
+pub const WINDOW: Bounds =
+    Bounds { first: Duration::from_millis(200), quiet: Duration::from_millis(100), cap: Duration::from_millis(2_500) };
+
 /// The bounds of an action, or `None` where nothing on the screen follows from it.
 pub fn bounds(action: &Action) -> Option<Bounds> {
     let bounds = |first, quiet, cap| {

@@ -11,7 +11,9 @@ const COMMANDS: &str = "Commands:\n\
     /click X Y - click there\n\
     /type TEXT - type a text\n\
     /key KEYS - press keys, for example ctrl+l or Return\n\
-    /open URL - open an address in the browser\n\
+    /open WHAT - open an application, an address or a file, and wait for its window\n\
+    /windows - list the windows\n\
+    /tree - list what the programs show\n\
     !COMMAND - run a command in the shell\n\
     /help - this list";
 
@@ -81,7 +83,9 @@ fn command(said: &str) -> Result<Command, String> {
         "/key" if !rest.is_empty() => computer("key", json!({"text": rest.trim_end()})),
         "/key" => Err("Say which keys to press: /key ctrl+l".to_owned()),
         "/open" if !rest.is_empty() => Ok((None, "open", json!({"target": rest.trim_end()}))),
-        "/open" => Err("Say what to open: /open https://example.org".to_owned()),
+        "/open" => Err("Say what to open: /open https://example.org or /open xterm".to_owned()),
+        "/windows" => Ok((None, "windows", json!({}))),
+        "/tree" => Ok((None, "accessibility_tree", json!({}))),
         "/help" => Err(COMMANDS.to_owned()),
         _ if name.starts_with('/') => Err(format!("There is no command {name}.\n\n{COMMANDS}")),
         _ => Err(format!(
@@ -104,13 +108,22 @@ mod tests {
     fn commands_become_uses_of_tools_that_are_understood() {
         let said = answer(
             &message(),
-            &["/screenshot", "/click 300 200", "/type  hello  you", "/key ctrl+l", "/open https://x.org", "!ls -la"],
+            &[
+                "/screenshot",
+                "/click 300 200",
+                "/type  hello  you",
+                "/key ctrl+l",
+                "/open https://x.org",
+                "!ls -la",
+                "/windows",
+                "/tree",
+            ],
             &[],
         );
 
         let plans: Vec<_> =
             said.content.iter().map(|block| tools::plan(&ToolUse::read(block).unwrap()).unwrap()).collect();
-        assert_eq!((said.stop_reason, plans.len()), ("tool_use", 6));
+        assert_eq!((said.stop_reason, plans.len()), ("tool_use", 8));
         insta::assert_json_snapshot!(said.content[1], @r#"
         {
           "type": "tool_use",

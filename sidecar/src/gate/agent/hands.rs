@@ -68,6 +68,9 @@ impl Hands<'_> {
             }
             Task::Editor(input) => self.plain(Call::Editor { input: input.clone() }, "Done.").await,
             Task::Open(target) => self.open(target).await,
+            Task::Windows => self.windows().await,
+            Task::Window(id, verb) => self.window(*id, *verb).await,
+            Task::Tree(window) => self.tree(*window).await,
         };
         match done {
             Ok((content, trace)) => ToolResult { tool_use_id: tool.id.clone(), is_error: false, content, trace },
@@ -130,11 +133,6 @@ impl Hands<'_> {
         }
     }
 
-    async fn open(&self, target: &str) -> Done {
-        self.plain(Call::Open { target: target.to_owned() }, "Opened.").await.map(|(content, _)| content)?;
-        Ok((words("Opened."), self.trace(None).await))
-    }
-
     /// A call that answers a text, or nothing.
     async fn plain(&self, call: Call, done: &str) -> Done {
         match self.agent.0.desk.call(&call, Duration::from_secs(30)).await? {
@@ -145,7 +143,7 @@ impl Hands<'_> {
     }
 
     /// The screen after an action, for people; without it the action is as good.
-    async fn trace(&self, mark: Option<Point>) -> ActionTrace {
+    pub(super) async fn trace(&self, mark: Option<Point>) -> ActionTrace {
         let Ok(shot) = self.agent.0.desk.screenshot(self.whole(JPEG), PICTURE_WITHIN).await else {
             return ActionTrace::default();
         };
@@ -179,10 +177,10 @@ impl Hands<'_> {
     }
 }
 
-type Done = Result<(Vec<ResultBlock>, ActionTrace), Failure>;
+pub(super) type Done = Result<(Vec<ResultBlock>, ActionTrace), Failure>;
 
 /// What the model reads of a failure.
-struct Failure {
+pub(super) struct Failure {
     text: String,
     trace: ActionTrace,
 }
@@ -201,7 +199,7 @@ impl From<DeskError> for Failure {
     }
 }
 
-fn words(text: &str) -> Vec<ResultBlock> {
+pub(super) fn words(text: &str) -> Vec<ResultBlock> {
     vec![ResultBlock::Text { text: text.to_owned() }]
 }
 

@@ -4,9 +4,11 @@ pub mod console;
 pub mod hands;
 pub mod journal;
 pub mod live;
+pub mod own;
 pub mod record;
 pub mod run;
 pub mod step;
+mod things;
 pub mod tools;
 
 use std::{

@@ -1,9 +1,12 @@
-//! What the model's tools mean here: members of the computer toolset, bash, the editor, and the console's `open`.
+//! What the model's tools mean here: members of the computer toolset, bash, the editor, and our own.
 
-use protocol::action::{Action, Button, Direction, Point, Rect};
+use protocol::{
+    action::{Action, Button, Direction, Point, Rect},
+    window::WindowVerb,
+};
 use serde_json::Value;
 
-use super::record::ToolUse;
+use super::{own, record::ToolUse};
 
 const LONGEST_S: f64 = 60.0;
 
@@ -22,6 +25,9 @@ pub enum Task {
     BashRestart,
     Editor(Value),
     Open(String),
+    Windows,
+    Window(u32, WindowVerb),
+    Tree(Option<u32>),
 }
 
 /// Reads a use of a tool; the error is what the model reads.
@@ -31,6 +37,12 @@ pub fn plan(tool: &ToolUse) -> Result<Task, String> {
         (None, "bash") => bash(&tool.input),
         (None, "str_replace_based_edit_tool") => Ok(Task::Editor(tool.input.clone())),
         (None, "open") => Ok(Task::Open(text(&tool.input, "target")?)),
+        (None, "windows") => match window(&tool.input)? {
+            None if tool.input.get("verb").is_some() => Err("Error: `window` must be the id of a window".to_owned()),
+            None => Ok(Task::Windows),
+            Some(id) => Ok(Task::Window(id, own::verb(&tool.input)?)),
+        },
+        (None, "accessibility_tree") => Ok(Task::Tree(window(&tool.input)?)),
         (_, name) => Err(format!("Error: there is no tool '{}'", name.chars().take(100).collect::<String>())),
     }
 }
@@ -126,6 +138,16 @@ fn text(input: &Value, name: &str) -> Result<String, String> {
     match input.get(name).and_then(Value::as_str) {
         Some(text) if !text.is_empty() => Ok(text.to_owned()),
         _ => Err(format!("Error: `{name}` must be a non-empty text")),
+    }
+}
+
+fn window(input: &Value) -> Result<Option<u32>, String> {
+    match input.get("window") {
+        None | Some(Value::Null) => Ok(None),
+        Some(id) => match id.as_u64().map(u32::try_from) {
+            Some(Ok(id)) => Ok(Some(id)),
+            _ => Err("Error: `window` must be the id of a window, as `windows` lists it".to_owned()),
+        },
     }
 }
 

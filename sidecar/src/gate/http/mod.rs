@@ -6,6 +6,7 @@ pub mod clipboard;
 pub mod problem;
 pub mod serve;
 pub mod shell;
+pub mod things;
 pub mod vnc;
 
 use std::sync::Arc;
@@ -46,6 +47,10 @@ pub fn router(app: Arc<App>) -> Router {
             allow(Scope::Control, get(clipboard::get).put(clipboard::put))
                 .layer(DefaultBodyLimit::max(clipboard::MAX_BODY)),
         )
+        .route("/windows", allow(Scope::Control, get(things::windows)))
+        .route("/windows/{window}", allow(Scope::Control, post(things::window)))
+        .route("/applications", allow(Scope::Control, get(things::applications).post(things::launch)))
+        .route("/accessibility", allow(Scope::Control, get(things::accessibility)))
         .method_not_allowed_fallback(wrong_method)
         .route_layer(middleware::from_fn_with_state(app.clone(), capability::demand));
     Router::new()

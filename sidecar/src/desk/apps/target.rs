@@ -1,10 +1,6 @@
-//! Opens a web address or a file with the application that the desktop has for it.
+//! Which program opens a web address, a file or a folder.
 
-use std::{
-    os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
@@ -16,30 +12,15 @@ const BROWSERS: &[&str] = &["x-www-browser", "firefox", "firefox-esr", "chromium
 const FOLDERS: &[&str] = &["pcmanfm", "thunar", "nautilus"];
 const OPENERS: &[&str] = &["xdg-open", "gio"];
 
-/// Starts the application; it lives on by itself.
-pub(super) fn open(target: &str) -> Result<(), Refusal> {
-    let target = Target::parse(target)?;
-    let (program, arguments) = application(&target, |name| find(name).is_some())?;
-    let mut command = Command::new("setsid");
-    // setsid forks, so that the application is nobody's child here and in no shell's session.
-    command.arg("--fork").arg(&program).args(arguments);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"CLOUDBOT_")) {
-        command.env_remove(name);
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    let ended = command.status().map_err(|e| Refusal::failed(format!("start {program}: {e}")))?;
-    if ended.success() { Ok(()) } else { Err(Refusal::failed(format!("start {program}: setsid answered {ended}"))) }
-}
-
 #[derive(Debug, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     Web(Url),
     File(PathBuf),
     Folder(PathBuf),
 }
 
 impl Target {
-    fn parse(target: &str) -> Result<Target, Refusal> {
+    pub(super) fn parse(target: &str) -> Result<Target, Refusal> {
         let target = target.trim();
         if target.is_empty() || target.len() > MAX_TARGET || target.contains(char::is_control) {
             return Err(Refusal::invalid("what is to be opened is empty, too long or holds control characters"));
@@ -65,6 +46,22 @@ impl Target {
         }
     }
 
+    /// A path of this machine, and nothing else.
+    pub(super) fn file(path: &str) -> Result<Target, Refusal> {
+        match path.starts_with('/') || path.starts_with("file://") {
+            true => Target::parse(path),
+            false => Err(Refusal::invalid(format!("{path:?} is not an absolute path"))),
+        }
+    }
+
+    /// An address of the web, and nothing else.
+    pub(super) fn web(url: &str) -> Result<Target, Refusal> {
+        match Target::parse(url)? {
+            web @ Target::Web(_) => Ok(web),
+            _ => Err(Refusal::invalid(format!("{url:?} is not a web address"))),
+        }
+    }
+
     fn on_disk(path: &Path) -> Result<Target, Refusal> {
         let kind = path.metadata().map_err(|e| Refusal::invalid(format!("open {}: {e}", path.display())))?;
         Ok(if kind.is_dir() { Target::Folder(path.into()) } else { Target::File(path.into()) })
@@ -72,7 +69,7 @@ impl Target {
 }
 
 /// Which program opens it, and with what arguments; `has` says which programs there are.
-fn application(target: &Target, has: impl Fn(&str) -> bool) -> Result<(String, Vec<String>), Refusal> {
+pub(super) fn opener(target: &Target, has: impl Fn(&str) -> bool) -> Result<Vec<String>, Refusal> {
     let (what, own) = match target {
         Target::Web(url) => (url.to_string(), BROWSERS),
         Target::Folder(path) => (path.display().to_string(), FOLDERS),
@@ -82,11 +79,12 @@ fn application(target: &Target, has: impl Fn(&str) -> bool) -> Result<(String, V
         let wanted: Vec<&str> = own.iter().chain(OPENERS).copied().collect();
         Refusal::unavailable(format!("no program to open {what} with: the desktop has none of {}", wanted.join(", ")))
     })?;
-    let arguments = if *opener == "gio" { vec!["open".into(), what] } else { vec![what] };
-    Ok((opener.to_string(), arguments))
+    let verb = (*opener == "gio").then(|| "open".to_owned());
+    Ok(std::iter::once((*opener).to_owned()).chain(verb).chain([what]).collect())
 }
 
-fn find(name: &str) -> Option<PathBuf> {
+/// A program in `$PATH`.
+pub(super) fn find(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
@@ -134,10 +132,10 @@ mod tests {
     fn the_first_program_there_is_opens_it_and_none_is_told() {
         let url = Target::Web(Url::parse("https://example.com").unwrap());
 
-        let found = application(&url, |name| name == "chromium" || name == "xdg-open").unwrap();
-        let none = application(&url, |_| false).unwrap_err();
+        let found = opener(&url, |name| name == "chromium" || name == "xdg-open").unwrap();
+        let none = opener(&url, |_| false).unwrap_err();
 
-        assert_eq!(found, ("chromium".into(), vec!["https://example.com/".into()]));
+        assert_eq!(found, ["chromium", "https://example.com/"]);
         assert!(none.message.contains("xdg-open"));
     }
 }
