@@ -108,7 +108,7 @@ impl Desktop {
     pub(crate) fn scroll(&mut self) {
         let lines = "i=0; while [ ! -e stop ]; do i=$((i + 1)); echo \"$i: the quick brown fox, $((i * i)) times\"; \
                      sleep 0.01; done; echo \"line $i was the last\"; touch stopped; exec cat";
-        self.display.run("xterm", &["-geometry", "80x40+620+20", "-e", lines]);
+        self.display.run("xterm", &["-geometry", "80x12+620+20", "-e", lines]);
     }
 
     pub(crate) async fn stop_scrolling(&self) {

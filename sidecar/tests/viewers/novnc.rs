@@ -5,6 +5,7 @@ use std::{
     net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
+    time::Instant,
 };
 
 use axum::{
@@ -27,7 +28,7 @@ use tokio::{
 
 use crate::{
     desktop::Desktop,
-    display::{answer, eventually},
+    display::{DEADLINE, answer, eventually},
     picture::{Distance, Picture},
 };
 
@@ -78,14 +79,14 @@ impl Browser {
 
     /// Waits until the canvas shows what the desktop's X server shows, but for what JPEG loses.
     pub(crate) fn shows_nearly(&mut self, desktop: &Desktop) -> Distance {
-        let deadline = std::time::Instant::now() + crate::display::DEADLINE;
+        let deadline = Instant::now() + DEADLINE;
         loop {
             let seen = self.picture();
             let distance = desktop.picture().distance(&seen);
             if let Some(near) = distance.filter(Distance::is_small) {
                 return near;
             }
-            if std::time::Instant::now() > deadline {
+            if Instant::now() > deadline {
                 panic!("noVNC never showed the desktop ({distance:?}), see {}", seen.keep("novnc-failed").display());
             }
         }
@@ -188,7 +189,10 @@ async fn it_shows_the_desktop_types_points_resizes_and_copies() {
     page.step("copy", json!({ "text": "from the page: ü€你🎉" }));
     eventually("it is on the desktop", async || desktop.paste().await == "from the page: ü€你🎉").await;
     desktop.copy("from the desktop: ü€你🎉").await;
-    while page.step("copied", json!({})) != json!(["from the desktop: ü€你🎉"]) {}
+    let deadline = Instant::now() + DEADLINE;
+    while page.step("copied", json!({})) != json!(["from the desktop: ü€你🎉"]) {
+        assert!(Instant::now() < deadline, "the page never heard of the desktop's text");
+    }
 
     page.step("resize", json!({ "width": 1016, "height": 713 }));
     eventually("the desktop follows", async || desktop.size() == (1016, 713)).await;

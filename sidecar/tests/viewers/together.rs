@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{desktop::Desktop, display::eventually, gvncviewer, novnc::Browser, tigervnc, vncdotool::Tool};
 
 /// Updates that one viewer takes while another one stands still.
-const MISSED: usize = 100;
+const MISSED: usize = 50;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_stalls_holds_up_nobody_and_sees_the_newest_picture_when_it_goes_on() {

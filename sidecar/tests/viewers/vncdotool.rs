@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
+    time::Instant,
 };
 
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     desktop::{Desktop, Door},
-    display::eventually,
+    display::{DEADLINE, eventually},
     picture::{Distance, Picture},
 };
 
@@ -57,7 +58,9 @@ impl Tool {
     }
 
     fn refresh(&mut self, desktop: &Desktop, incremental: bool) {
+        let deadline = Instant::now() + DEADLINE;
         while desktop.picture().distance(&self.picture()) != Some(Distance::NONE) {
+            assert!(Instant::now() < deadline, "vncdotool never showed the desktop");
             // What is new is sent only when there is something new: the tool's own patience ends a wait in vain.
             self.call(&[json!("refreshScreen"), json!(incremental)]);
         }
@@ -115,8 +118,8 @@ async fn latin_1_is_copied_both_ways() {
     eventually("it is on the desktop", async || desktop.paste().await == "from the tool: héllo").await;
 
     desktop.copy("from the desktop: ü€").await;
-    let mut texts = Vec::new();
-    while !texts.contains(&"from the desktop: ü?".to_owned()) {
-        texts = tool.call(&[json!("refreshScreen")]);
+    let deadline = Instant::now() + DEADLINE;
+    while !tool.call(&[json!("refreshScreen")]).contains(&"from the desktop: ü?".to_owned()) {
+        assert!(Instant::now() < deadline, "the tool never heard of the desktop's text");
     }
 }
