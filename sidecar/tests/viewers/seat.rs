@@ -105,10 +105,13 @@ impl Seat {
     /// Gives the keyboard to the viewer and moves the pointer there, in pixels of the desktop.
     pub(crate) async fn enter(&self, desktop: &Desktop, x: i16, y: i16) {
         self.x.set_input_focus(InputFocus::PARENT, self.window, x11rb::CURRENT_TIME).unwrap();
-        // Some viewers tell the desktop of no pointer that enters, only of one that moves.
-        self.point(desktop, x - 1, y);
-        self.point(desktop, x, y);
-        eventually("the pointer is there", async || desktop.pointer() == (x, y)).await;
+        eventually("the pointer is there", async || {
+            // Some viewers tell the desktop of no pointer that enters, only of one that moves.
+            self.point(desktop, x - 1, y);
+            self.point(desktop, x, y);
+            desktop.pointer() == (x, y)
+        })
+        .await;
     }
 
     pub(crate) fn point(&self, desktop: &Desktop, x: i16, y: i16) {
