@@ -142,8 +142,14 @@ fn difference<'a>(shown: &Frame, within: Rect, row: impl Fn(usize) -> &'a [u8]) 
     for y in first..=last {
         // Only what lies further out than what is known can widen it.
         let (now, then) = (row(y), before(y));
-        left = first_difference(&now[..left * 4], &then[..left * 4]).unwrap_or(left);
-        right = last_difference(&now[right * 4..], &then[right * 4..]).map_or(right, |x| right + x + 1);
+        let (now_left, then_left) = (&now[..left * 4], &then[..left * 4]);
+        if now_left != then_left {
+            left = first_difference(now_left, then_left).unwrap_or(left);
+        }
+        let (now_right, then_right) = (&now[right * 4..], &then[right * 4..]);
+        if now_right != then_right {
+            right = last_difference(now_right, then_right).map_or(right, |x| right + x + 1);
+        }
     }
     let (width, height) = ((right - left) as u32, (last - first) as u32 + 1);
     Some(Rect { x: within.x + left as i32, y: first as i32, width, height })

@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// What is drawn together is mostly reported within this time.
-const COALESCE: Duration = Duration::from_micros(700);
+const COALESCE: Duration = Duration::from_micros(400);
 /// The shortest time between two frames for those who watch.
 const PACE: Duration = Duration::from_millis(15);
 /// How often a server that does not report damage is looked at while somebody watches.

@@ -82,8 +82,6 @@ impl Painter {
     ) -> Result<Painted, JoinError> {
         let size = (frame.size.width as u16, frame.size.height as u16);
         let detached = studio.shoot(frame, &plan, order.format, order.pixels(&plan)).await?;
-        // The viewer's decoders began anew with them, and so does what is encoded for it alone.
-        self.encoder = Encoder::new();
         let mut bytes = BytesMut::new();
         let mut update = begin(&mut bytes, &plan, order);
         update.append(detached.rectangles, &detached.bytes);

@@ -10,8 +10,9 @@ use super::{
 
 /// Beside this many colours a JPEG is smaller, and its losses are not seen.
 const MAX_COLOURS_BEFORE_JPEG: usize = 96;
-/// The length of what a rectangle holds has 22 bits, and a pixel without compression 3 bytes or 4.
-const MAX_PIXELS: usize = 1 << 20;
+/// The length of what a rectangle holds has 22 bits. A pixel has up to 4 bytes, and what cannot be compressed may grow
+/// by an eighth when it is tried in a hurry.
+const MAX_PIXELS: usize = 900_000;
 /// A rectangle of its own costs about as many bytes as this much more data does compressed. Of two colours, what
 /// is added is mostly the background, which shrinks to nothing.
 const SPARED_BY_JOINING: usize = 256;
