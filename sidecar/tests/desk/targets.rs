@@ -167,7 +167,7 @@ async fn a_gtk_text_takes_every_script() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_qt_text_takes_every_script() {
-    Target::script("qt", QT, "area").await.types(SAMPLE).await;
+    Target::script("qt", QT, "area").await.takes_every_script(SAMPLE, 250).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

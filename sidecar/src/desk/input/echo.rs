@@ -14,7 +14,7 @@ use super::device::Device;
 
 /// An application that does not answer by then is not asked again: it may answer never. Slow ones need a second.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Programs that answer no pings, as those made with the first toolkits, are given this long to read a key.
+/// To read a key, also for programs that answer no pings, as those made with the first toolkits.
 const LINGER: Duration = Duration::from_millis(60);
 /// And this long to hear that keys mean something else.
 const TOLD: Duration = Duration::from_millis(12);
@@ -90,7 +90,10 @@ impl Echo {
         let data = [self.ping, self.serial, window, 0, 0];
         let message = ClientMessageEvent::new(32, window, self.protocols, data);
         x.send_event(false, window, EventMask::NO_EVENT, message)?;
-        let rest = if wait == Wait::Keep && is_late(x, window)? { LATE } else { Duration::ZERO };
+        let rest = match wait {
+            Wait::Keep if is_late(x, window)? => LATE,
+            Wait::Keep | Wait::Told | Wait::Read => Duration::ZERO,
+        };
         Ok(Call { pressed, until: pressed + PATIENCE, asked: Some((window, self.serial)), rest })
     }
 

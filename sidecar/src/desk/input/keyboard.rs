@@ -181,15 +181,22 @@ impl Keyboard {
     /// are not about the keyboard.
     pub(super) fn hear(&mut self, device: &Device) -> Result<Vec<ClientMessageEvent>, ReplyError> {
         let mut messages = Vec::new();
-        while let Some(event) = device.x.poll_for_event()? {
-            match event {
-                Event::MappingNotify(_) | Event::XkbMapNotify(_) | Event::XkbNewKeyboardNotify(_) => self.stale = true,
-                Event::ClientMessage(message) => messages.push(message),
-                _ => {}
+        loop {
+            while let Some(event) = device.x.poll_for_event()? {
+                match event {
+                    Event::MappingNotify(_) | Event::XkbMapNotify(_) | Event::XkbNewKeyboardNotify(_) => {
+                        self.stale = true;
+                    }
+                    Event::ClientMessage(message) => messages.push(message),
+                    _ => {}
+                }
             }
+            if !self.stale {
+                return Ok(messages);
+            }
+            // Events that come in beside the answers to this lie in our own buffer, where no wait would see them.
+            self.refresh(device)?;
         }
-        self.refresh(device)?;
-        Ok(messages)
     }
 
     fn refresh(&mut self, device: &Device) -> Result<(), ReplyError> {
