@@ -12,8 +12,8 @@ use x11rb::{
 
 use super::device::Device;
 
-/// An application that does not answer by then is not asked again: it may answer never. Slow ones need a second.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// An application that does not answer by then is not asked again, and gets the rests below: Qt 5 never answered.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// To read a key, also for programs that answer no pings, as those made with the first toolkits.
 const LINGER: Duration = Duration::from_millis(60);
 /// And this long to hear that keys mean something else.
