@@ -15,19 +15,25 @@ pub(crate) enum Measure {
     UpdatesPerSecond,
     BytesPerUpdate,
     KilobytesPerSecond,
-    /// How near the film's pictures come to the originals.
+    /// For as many pixels as one picture of the film has: a server may cut a picture into several updates.
+    BytesPerPicture,
+    /// How near the moving film's pictures come to the originals; none where pictures are torn between two.
     Decibels,
+    /// The same of a film that was stopped.
+    DecibelsAtRest,
 }
 
 impl Measure {
-    pub(crate) const ALL: [Measure; 7] = [
+    pub(crate) const ALL: [Measure; 9] = [
         Measure::Latency,
         Measure::Cpu,
         Measure::XCpu,
         Measure::UpdatesPerSecond,
         Measure::BytesPerUpdate,
         Measure::KilobytesPerSecond,
+        Measure::BytesPerPicture,
         Measure::Decibels,
+        Measure::DecibelsAtRest,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -38,7 +44,9 @@ impl Measure {
             Measure::UpdatesPerSecond => "updates/s",
             Measure::BytesPerUpdate => "bytes/update",
             Measure::KilobytesPerSecond => "kB/s",
+            Measure::BytesPerPicture => "bytes/picture",
             Measure::Decibels => "PSNR, dB",
+            Measure::DecibelsAtRest => "PSNR at rest",
         }
     }
 }
@@ -62,9 +70,5 @@ impl Figures {
         let mut sorted = self.values.get(&(workload, measure, peer))?.clone();
         sorted.sort_by(f64::total_cmp);
         Some(sorted[((sorted.len() - 1) as f64 * part).round() as usize])
-    }
-
-    pub(crate) fn count(&self, workload: Workload, measure: Measure, peer: Peer) -> usize {
-        self.values.get(&(workload, measure, peer)).map_or(0, Vec::len)
     }
 }

@@ -17,7 +17,7 @@ mod workloads;
 
 use std::process::ExitCode;
 
-use figures::Figures;
+use figures::{Figures, Measure};
 use peers::Peer;
 use workloads::Workload;
 
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         peers.insert(0, Peer::Ours);
     }
 
-    let mut is_right = true;
+    let (mut figures, mut is_right) = (Figures::default(), true);
     for peer in &peers {
         let likeness = verify::verify(*peer);
         let verdict = if likeness.is_enough() { "as the X server's own" } else { "WRONG" };
@@ -41,9 +41,9 @@ fn main() -> ExitCode {
             likeness.film,
             likeness.screen
         );
+        figures.add(Workload::Film, Measure::DecibelsAtRest, *peer, likeness.film);
         is_right &= likeness.is_enough() || *peer != Peer::Ours;
     }
-    let mut figures = Figures::default();
     for round in 1..=rounds {
         for workload in workloads.iter().filter(|workload| round == 1 || !workload.is_once()) {
             for peer in &peers {

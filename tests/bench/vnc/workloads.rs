@@ -188,6 +188,10 @@ fn watch(stage: &Stage, viewers: usize, warm_up: Duration, measured: Duration, n
     note(Measure::UpdatesPerSecond, totals.updates as f64 / seconds / each);
     note(Measure::BytesPerUpdate, totals.bytes as f64 / totals.updates.max(1) as f64);
     note(Measure::KilobytesPerSecond, totals.bytes as f64 / seconds / each / 1000.0);
+    if totals.pixels > 0 {
+        let pictures = totals.pixels as f64 / (plasma::WIDTH * plasma::HEIGHT) as f64;
+        note(Measure::BytesPerPicture, totals.bytes as f64 / pictures);
+    }
 }
 
 fn since(now: Totals, before: Totals) -> Totals {
