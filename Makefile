@@ -5,7 +5,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 CARGO_NEXTEST := cargo nextest run --workspace
 
-.PHONY: run test lint bench bench-vnc bench-tools web release setup setup-test setup-bench audit
+.PHONY: run test lint bench bench-vnc bench-tools fuzz web release setup setup-test setup-bench audit
 
 run: setup web ## Start CloudBot and print its address.
 	cargo build --quiet --bins
@@ -34,6 +34,9 @@ bench-vnc: setup-bench ## Our VNC beside x11vnc and TigerVNC: ROUNDS=1 ONLY=typi
 bench-tools: setup-bench web ## What the agent's tools take: ONLY=screenshot,settle,typing,sidecar.
 	cargo build --release --bins
 	@$(TARGET)/release/bench-tools
+
+fuzz: setup ## Every parser of what comes from outside, fed with nonsense for a minute each (SECONDS=60).
+	scripts/fuzz $(or $(SECONDS),60)
 
 web: setup web/dist/index.html ## The browser app.
 

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use protocol::DesktopId;
 use secrecy::SecretString;
 use url::Url;
 
@@ -25,12 +26,36 @@ pub struct Config {
     pub model: ModelArgs,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Run the service (what happens without a command).
     Serve,
     /// Print the OpenAPI document.
     Openapi,
+    /// What an operator does where control's data is, beside the running service.
+    #[command(subcommand)]
+    Admin(AdminCommand),
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum AdminCommand {
+    /// Let one native VNC viewer in to a desktop, once, by a password that this prints.
+    Vnc(VncArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct VncArgs {
+    /// The desktop's id.
+    pub desktop: DesktopId,
+    /// Where the viewer finds it: an address of this machine alone.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// The viewer sees, and drives nothing.
+    #[arg(long)]
+    pub view_only: bool,
+    /// So many seconds the viewer has to come; then it may stay.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub within: u64,
 }
 
 #[derive(Debug, Args)]

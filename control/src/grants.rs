@@ -1,14 +1,22 @@
 //! What edges are granted: a capability for a desktop, a key for a model call.
 
 use protocol::{
-    Millis,
+    Millis, VmId,
     desktop::DesktopState,
     edge::{ModelKey, ModelKeyRequest, Resolve, Resolved},
     error::{Code, Problem},
 };
 use secrecy::ExposeSecret;
 
-use crate::{app::App, db, desktops, error::ApiError, keys, users::account, vms};
+use crate::{
+    app::App,
+    db::{self, Db, desktops::DesktopRow},
+    desktops,
+    error::ApiError,
+    keys,
+    users::account,
+    vms,
+};
 
 /// How long an edge may go by an answer, in milliseconds.
 const FRESH: Millis = 15_000;
@@ -17,12 +25,7 @@ const FRESH: Millis = 15_000;
 pub async fn resolve(app: &App, question: &Resolve) -> Result<Resolved, ApiError> {
     let caller = account::authenticate(app, &question.credential).await?;
     let desktop = desktops::owned(app, &caller.user_id, &question.desktop_id).await?;
-    let vm = match &desktop.vm_id {
-        Some(vm) if desktop.state == DesktopState::Ready => db::vms::by_id(&app.db, vm).await?,
-        _ => None,
-    };
-    let place = vm.and_then(|vm| Some((vm.host?, vm.port?, vm.id)));
-    let Some((host, port, vm_id)) = place else {
+    let Some(Place { host, port, vm_id }) = place(&app.db, &desktop).await? else {
         let detail = format!("The desktop is {}: start it, or wait until it is ready.", desktop.state.as_str());
         return Err(Problem::new(Code::DesktopNotReady, detail).into());
     };
@@ -40,6 +43,22 @@ pub async fn resolve(app: &App, question: &Resolve) -> Result<Resolved, ApiError
         // capability's last seconds are not given out.
         fresh_until: (now + FRESH).min(good_until - 10_000),
     })
+}
+
+/// Where the sidecar of a desktop listens.
+pub struct Place {
+    pub host: String,
+    pub port: u16,
+    pub vm_id: VmId,
+}
+
+/// `None` while the desktop is not ready.
+pub async fn place(db: &Db, desktop: &DesktopRow) -> sqlx::Result<Option<Place>> {
+    let vm = match &desktop.vm_id {
+        Some(vm) if desktop.state == DesktopState::Ready => db::vms::by_id(db, vm).await?,
+        _ => None,
+    };
+    Ok(vm.and_then(|vm| Some(Place { host: vm.host?, port: vm.port?, vm_id: vm.id })))
 }
 
 /// The key of the desktop's owner, for the edge's memory alone.

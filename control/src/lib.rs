@@ -1,5 +1,6 @@
 //! control: users, keys, desktops, sessions and the record of everything.
 
+pub mod admin;
 pub mod app;
 pub mod clock;
 pub mod config;

@@ -3,23 +3,29 @@
 use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
-use control::config::{Command, Config};
+use control::config::{AdminCommand, Command, Config, StoreArgs};
 
 fn main() -> ExitCode {
-    let config = Config::parse();
-    match config.command {
+    let mut config = Config::parse();
+    match config.command.take() {
         Some(Command::Openapi) => print_openapi(),
+        Some(Command::Admin(command)) => admin(&config.store, command),
         Some(Command::Serve) | None => serve(config),
     }
 }
 
 fn serve(config: Config) -> ExitCode {
+    run(async { control::run(config, telemetry::shutdown::on_signals()?).await })
+}
+
+fn admin(store: &StoreArgs, command: AdminCommand) -> ExitCode {
+    run(async { control::admin::run(store, command, &mut std::io::stdout(), telemetry::shutdown::on_signals()?).await })
+}
+
+fn run(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     telemetry::logging::init();
-    let done =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(
-            |runtime| runtime.block_on(async { control::run(config, telemetry::shutdown::on_signals()?).await }),
-        );
-    telemetry::exit::code("control", done)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from);
+    telemetry::exit::code("control", runtime.and_then(|runtime| runtime.block_on(work)))
 }
 
 fn print_openapi() -> ExitCode {

@@ -47,3 +47,5 @@ pub const ISSUER: &str = "cloudbot-control";
 pub const LIFETIME_S: i64 = 60;
 /// The header in which the edge hands a capability to the sidecar.
 pub const HEADER: &str = "x-cloudbot-capability";
+/// The header in which control's operator hands a viewer's one-time password to the sidecar.
+pub const PASSWORD_HEADER: &str = "x-cloudbot-viewer-password";

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::{io::ErrorKind, time::Duration};
+
 use futures_util::{SinkExt, StreamExt};
 use protocol::{
     DesktopId,
@@ -12,6 +14,7 @@ use protocol::{
 use serde_json::json;
 use sidecar::link::Call;
 use support::{House, visit::Visitor};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 async fn code(response: reqwest::Response) -> Code {
@@ -230,10 +233,49 @@ async fn a_viewer_without_control_is_announced_as_one() {
 
     assert_eq!((watching, driving), (b"RFB 003.008\n".to_vec(), b"RFB 003.008\n".to_vec()));
     let controls: Vec<bool> = house.desk.with(|desk| {
-        let vnc = |call: &Call| if let Call::Vnc { control } = call { Some(*control) } else { None };
+        let vnc = |call: &Call| if let Call::Vnc { control, .. } = call { Some(*control) } else { None };
         desk.calls.iter().filter_map(vnc).collect()
     });
     assert_eq!(controls, [false, true]);
+}
+
+#[tokio::test]
+async fn silent_connections_make_room_for_newer_ones_and_keep_no_edge_waiting() {
+    let house = House::open().await;
+    let visitor = house.visitor(&[Scope::View]);
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(TcpStream::connect(("127.0.0.1", visitor.port())).await.unwrap());
+    }
+    let is_open = |stream: &TcpStream| matches!(stream.try_read(&mut [0]), Err(e) if e.kind() == ErrorKind::WouldBlock);
+
+    let pushed_out = async {
+        while silent.iter().filter(|stream| is_open(stream)).count() > 128 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), pushed_out).await.expect("the oldest make room");
+
+    assert!(visitor.get("screenshot").await.status().is_success());
+    // It was not by their own patience's end that the others went.
+    assert!(is_open(silent.last().unwrap()));
+}
+
+#[tokio::test]
+async fn a_viewers_password_is_handed_on_and_what_is_none_is_refused() {
+    let house = House::open().await;
+    let visitor = house.visitor(&[Scope::View]);
+    let _viewer = visitor.socket_with_password("vnc", "S3cr3t!!").await.unwrap();
+
+    let Err(Error::Http(refused)) = visitor.socket_with_password("vnc", "short").await else { panic!("it was opened") };
+
+    assert_eq!(refused.status(), 422);
+    house.desk.with(|desk| {
+        let [Call::Vnc { control: false, password: Some(password) }] = &desk.calls[..] else {
+            panic!("{:?}", desk.calls)
+        };
+        assert_eq!(password.bytes(), b"S3cr3t!!");
+    });
 }
 
 async fn echo(visitor: &Visitor) -> Vec<u8> {

@@ -64,7 +64,7 @@ impl Drop for Desk {
 
 /// Opens a viewer that may drive: from here on the stream is RFB.
 pub fn view(socket: &Path) -> UnixStream {
-    let (stream, answer) = begin(socket, &Call::Vnc { control: true });
+    let (stream, answer) = begin(socket, &Call::Vnc { control: true, password: None });
     assert_eq!(answer, Answer::Done);
     stream
 }

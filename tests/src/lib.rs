@@ -16,6 +16,7 @@ pub mod desk;
 pub mod display;
 pub mod fault_proxy;
 pub mod model_server;
+pub mod native_viewer;
 pub mod picture;
 pub mod plasma;
 pub mod postgres;

@@ -60,23 +60,28 @@ impl Ca {
     }
 
     pub fn issue_control(&self, now: Millis) -> anyhow::Result<Identity> {
-        self.issue(CONTROL_SERVER_NAME, now)
+        self.issue(CONTROL_SERVER_NAME, LIFETIME, now)
     }
 
     pub fn issue_edge(&self, now: Millis) -> anyhow::Result<Identity> {
-        self.issue(EDGE_SERVER_NAME, now)
+        self.issue_edge_for(LIFETIME, now)
+    }
+
+    pub fn issue_edge_for(&self, lifetime: Duration, now: Millis) -> anyhow::Result<Identity> {
+        self.issue(EDGE_SERVER_NAME, lifetime, now)
     }
 
     /// Certifies a VM for the public key in `csr_pem`; nothing else of the request is taken.
     pub fn sign_vm(&self, csr_pem: &str, vm: &VmId, now: Millis) -> anyhow::Result<String> {
         let mut request = CertificateSigningRequestParams::from_pem(csr_pem).context("read the certificate request")?;
-        request.params = leaf(&server_name(vm), now)?;
+        request.params = leaf(&server_name(vm), LIFETIME, now)?;
         Ok(request.signed_by(&self.issuer).context("sign a VM's certificate")?.pem())
     }
 
-    fn issue(&self, name: &str, now: Millis) -> anyhow::Result<Identity> {
+    fn issue(&self, name: &str, lifetime: Duration, now: Millis) -> anyhow::Result<Identity> {
         let key = KeyPair::generate().context("make a key")?;
-        let certificate = leaf(name, now)?.signed_by(&key, &self.issuer).with_context(|| format!("certify {name}"))?;
+        let certificate =
+            leaf(name, lifetime, now)?.signed_by(&key, &self.issuer).with_context(|| format!("certify {name}"))?;
         Ok(Identity { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
     }
 }
@@ -98,14 +103,14 @@ pub fn request_key_hash(csr_pem: &str) -> anyhow::Result<String> {
     Ok(secret::hash(request.certification_request_info.subject_pki.raw))
 }
 
-fn leaf(name: &str, now: Millis) -> anyhow::Result<CertificateParams> {
+fn leaf(name: &str, lifetime: Duration, now: Millis) -> anyhow::Result<CertificateParams> {
     let mut params =
         CertificateParams::new(vec![name.to_owned()]).with_context(|| format!("name a certificate {name}"))?;
     params.distinguished_name = named(name);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params.use_authority_key_identifier_extension = true;
-    valid(&mut params, now, LIFETIME)?;
+    valid(&mut params, now, lifetime)?;
     Ok(params)
 }
 

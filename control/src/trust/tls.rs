@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, bail};
 use protocol::vm::EDGE_SERVER_NAME;
-use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use super::{
@@ -15,25 +15,41 @@ use super::{
 /// A server configuration that presents `identity` and demands a client certificate of the CA.
 pub fn server_config(ca: &Ca, identity: &Identity) -> anyhow::Result<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(ca.root_pem().as_bytes()).context("read the CA")?)
-        .context("trust the CA")?;
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca)?), provider.clone())
         .build()
         .context("demand client certificates")?;
-    let chain = vec![
-        CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes()).context("read control's certificate")?,
-    ];
     let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).context("read control's key")?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .context("choose TLS 1.3")?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)
+        .with_single_cert(chain(identity)?, key)
         .context("use control's certificate")?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// How control itself goes to a sidecar: as an edge, trusting the CA alone.
+pub fn client_config(ca: &Ca, identity: &Identity) -> anyhow::Result<ClientConfig> {
+    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).context("read the edge's key")?;
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .context("choose TLS 1.3")?
+        .with_root_certificates(roots(ca)?)
+        .with_client_auth_cert(chain(identity)?, key)
+        .context("use the edge's certificate")
+}
+
+fn roots(ca: &Ca) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(ca.root_pem().as_bytes()).context("read the CA")?)
+        .context("trust the CA")?;
+    Ok(roots)
+}
+
+fn chain(identity: &Identity) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    Ok(vec![CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes()).context("read a certificate")?])
 }
 
 /// Is the peer an edge? Its certificate was verified already; this reads the role from its DNS name.

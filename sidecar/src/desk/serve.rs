@@ -17,8 +17,12 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{calls::Desk, vnc};
-use crate::link::{Answer, Call, Refusal, frame};
+use super::{
+    calls::Desk,
+    rfb::ProtocolError,
+    vnc::{self, ServeError},
+};
+use crate::link::{Answer, Call, Password, Refusal, frame};
 
 /// At once. Calls last for seconds; viewers stay for hours, and however many there are, calls have their own places.
 const MAX_CALLS: usize = 64;
@@ -109,9 +113,9 @@ async fn connection(mut stream: UnixStream, desk: Desk, places: Places, stop: Ca
         let refusal = Refusal::unavailable(format!("the desk already serves {most} {kind}; end one"));
         return timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Refused(refusal))).await?;
     };
-    if let Call::Vnc { control } = call {
+    if let Call::Vnc { control, password } = call {
         timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Done)).await??;
-        return view(stream, desk, control, stop).await;
+        return view(stream, desk, control, password, stop).await;
     }
     let body = match call {
         Call::SetClipboard { .. } => timeout(BODY_TIMEOUT, frame::read_bytes(&mut stream)).await??,
@@ -135,8 +139,18 @@ async fn connection(mut stream: UnixStream, desk: Desk, places: Places, stop: Ca
 }
 
 /// Serves a viewer to its end; it is never dropped on the way, so that it can lift what it holds.
-async fn view(stream: UnixStream, desk: Desk, control: bool, stop: CancellationToken) -> io::Result<()> {
+async fn view(
+    stream: UnixStream,
+    desk: Desk,
+    control: bool,
+    password: Option<Password>,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let Desk { screen, input, clipboard, studio, .. } = desk;
-    let viewer = vnc::Viewer { control, screen, input, clipboard, studio, name: "CloudBot".into() };
-    vnc::serve(stream, viewer, stop).await.map_err(io::Error::other)
+    let viewer = vnc::Viewer { control, password, screen, input, clipboard, studio, name: "CloudBot".into() };
+    let served = vnc::serve(stream, viewer, stop).await;
+    if let Err(ServeError::Protocol(ProtocolError::Password)) = &served {
+        tracing::warn!("a viewer was refused: its password is wrong");
+    }
+    served.map_err(io::Error::other)
 }

@@ -6,7 +6,7 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::net::UnixStream;
 
-use crate::link::{Answer, Call, ClipboardForm, Refusal, ScreenshotCall, frame};
+use crate::link::{Answer, Call, ClipboardForm, Password, Refusal, ScreenshotCall, frame};
 use protocol::desktop::Size;
 
 /// Why the desk did not do it.
@@ -99,10 +99,10 @@ impl Desk {
     }
 
     /// A viewer's raw byte stream of RFB.
-    pub async fn vnc(&self, control: bool) -> Result<UnixStream, DeskError> {
+    pub async fn vnc(&self, control: bool, password: Option<Password>) -> Result<UnixStream, DeskError> {
         bounded(Duration::from_secs(10), async {
             let mut connection = self.connect().await?;
-            match exchange(&mut connection, &Call::Vnc { control }).await? {
+            match exchange(&mut connection, &Call::Vnc { control, password }).await? {
                 Answer::Done => Ok(connection),
                 _ => Err(DeskError::Nonsense),
             }
@@ -176,7 +176,7 @@ mod tests {
             frame::write_json(&mut connection, &Answer::Text { text: "x".repeat(1000) }).await.unwrap();
         };
 
-        let (refused, ()) = tokio::join!(desk.vnc(true), answer);
+        let (refused, ()) = tokio::join!(desk.vnc(true, None), answer);
 
         assert!(matches!(refused, Err(DeskError::Nonsense)));
     }

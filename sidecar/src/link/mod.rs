@@ -9,6 +9,7 @@
 //! every frame has a bound, and so has every wait.
 
 pub mod frame;
+mod password;
 
 use protocol::{
     SessionId,
@@ -18,6 +19,8 @@ use protocol::{
     window::{Application, Launch, Launched, Window, WindowOutcome, WindowVerb},
 };
 use serde::{Deserialize, Serialize};
+
+pub use self::password::Password;
 
 /// What the gate asks of the desk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,9 +81,12 @@ pub enum Call {
     },
     /// Lifts every held key and button, ends every command.
     ReleaseAll,
-    /// A viewer of the screen; without `control` its input is dropped.
+    /// A viewer of the screen; without `control` its input is dropped. One that comes with a `password` has to
+    /// show that it knows it.
     Vnc {
         control: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        password: Option<Password>,
     },
 }
 

@@ -144,12 +144,52 @@ async fn the_editor_and_the_opener_answer_over_the_socket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn viewers_have_a_bounded_number_of_places_and_leave_those_of_the_calls_alone() {
+    let display = Display::fixed();
+    let desk = display.desk().await;
+    let viewer = Call::Vnc { control: false, password: None };
+    let mut held = Vec::new();
+    let refused = loop {
+        let mut stream = desk.begin(&viewer).await;
+        match answer(&mut stream).await {
+            Ok(_) => held.push(stream),
+            Err(refusal) => break refusal,
+        }
+        assert!(held.len() <= 1000, "viewers without end");
+    };
+
+    assert_eq!((held.len(), refused.kind), (32, RefusalKind::Unavailable));
+    assert!(refused.message.contains("already serves 32 viewers"), "{}", refused.message);
+    assert!(desk.call(&Call::Health).await.is_ok());
+    drop(held.pop());
+    eventually("a place is free again", async || answer(&mut desk.begin(&viewer).await).await.is_ok()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_with_a_password_has_to_show_it_and_a_wrong_one_stands_in_the_log() {
+    let display = Display::fixed();
+    let desk = display.desk().await;
+    let password = serde_json::from_str("\"S3cr3t!!\"").unwrap();
+    let mut stream = desk.begin(&Call::Vnc { control: true, password: Some(password) }).await;
+    assert_eq!(answer(&mut stream).await, Ok(Answer::Done));
+
+    stream.write_all(b"RFB 003.008\n\x02").await.unwrap();
+    stream.write_all(&[0; 16]).await.unwrap();
+    let mut heard = Vec::new();
+    tokio::time::timeout(DEADLINE, stream.read_to_end(&mut heard)).await.expect("it hangs up").unwrap();
+
+    assert!(heard.ends_with(b"the password is wrong; ask for a new one"));
+    eventually("it stands in the log", async || display.desk_log().contains("its password is wrong")).await;
+    assert!(!display.desk_log().contains("S3cr3t"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_gets_the_raw_stream_of_rfb_after_the_answer() {
     let display = Display::fixed();
     let desk = display.desk().await;
     let mut stream = UnixStream::connect(&desk.socket).await.unwrap();
 
-    frame::write_json(&mut stream, &Call::Vnc { control: false }).await.unwrap();
+    frame::write_json(&mut stream, &Call::Vnc { control: false, password: None }).await.unwrap();
 
     assert_eq!(answer(&mut stream).await, Ok(Answer::Done));
     let mut version = [0; 12];

@@ -69,6 +69,19 @@ impl Visitor {
 
     /// Opens a WebSocket; the error is the gate's answer.
     pub async fn socket(&self, rest: &str, subprotocol: Option<&str>) -> Result<Socket, Error> {
+        self.open(rest, subprotocol.map(|subprotocol| ("sec-websocket-protocol", subprotocol))).await
+    }
+
+    /// The same, as control's operator opens it for a native viewer.
+    pub async fn socket_with_password(&self, rest: &str, password: &str) -> Result<Socket, Error> {
+        self.open(rest, Some((capability::PASSWORD_HEADER, password))).await
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    async fn open(&self, rest: &str, header: Option<(&'static str, &str)>) -> Result<Socket, Error> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         let connector = TlsConnector::from(Arc::new(self.authority.client(Some(EDGE_SERVER_NAME))));
         let name = ServerName::try_from(server_name(&self.authority.vm)).unwrap();
@@ -76,8 +89,8 @@ impl Visitor {
         let url = self.of_desktop(rest).replace("https", "wss");
         let mut request = url.into_client_request().unwrap();
         request.headers_mut().insert(capability::HEADER, self.capability.parse().unwrap());
-        if let Some(subprotocol) = subprotocol {
-            request.headers_mut().insert("sec-websocket-protocol", subprotocol.parse().unwrap());
+        if let Some((name, value)) = header {
+            request.headers_mut().insert(name, value.parse().unwrap());
         }
         client_async(request, stream).await.map(|(socket, _)| socket)
     }

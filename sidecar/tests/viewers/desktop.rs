@@ -70,7 +70,7 @@ impl Desktop {
         self._doors.spawn(async move {
             while let Ok((viewer, _)) = listener.accept().await {
                 let mut desk = UnixStream::connect(&socket).await.unwrap();
-                frame::write_json(&mut desk, &Call::Vnc { control: true }).await.unwrap();
+                frame::write_json(&mut desk, &Call::Vnc { control: true, password: None }).await.unwrap();
                 assert_eq!(answer(&mut desk).await.unwrap(), Answer::Done);
                 pass(viewer, desk, &sent).await;
             }

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use flate2::read::ZlibDecoder;
+use sidecar::desk::rfb::Area;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::{
@@ -28,6 +29,7 @@ pub(crate) mod encoding {
     pub(crate) const EXTENDED_DESKTOP_SIZE: i32 = -308;
     pub(crate) const FENCE: i32 = -312;
     pub(crate) const CONTINUOUS_UPDATES: i32 = -313;
+    pub(crate) const QEMU_KEYS: i32 = -258;
     pub(crate) const EXTENDED_MOUSE_BUTTONS: i32 = -316;
     pub(crate) const EXTENDED_CLIPBOARD: i32 = 0xc0a1_e5ce_u32 as i32;
 }
@@ -129,10 +131,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     pub(crate) async fn continuous(&mut self) {
-        let mut message = vec![150, 1, 0, 0, 0, 0];
-        message.extend((self.canvas.width as u16).to_be_bytes());
-        message.extend((self.canvas.height as u16).to_be_bytes());
+        self.continuous_in(Area::whole(self.canvas.width as u16, self.canvas.height as u16)).await;
+    }
+
+    pub(crate) async fn continuous_in(&mut self, area: Area) {
+        let mut message = vec![150, 1];
+        message.extend([area.x, area.y, area.width, area.height].iter().flat_map(|side| side.to_be_bytes()));
         self.is_continuous = true;
+        self.send(&message).await;
+    }
+
+    /// A key as QEMU's extension tells it.
+    pub(crate) async fn qemu_key(&mut self, keysym: u32, scancode: u32, down: bool) {
+        let message = [&[255, 0, 0, u8::from(down)][..], &keysym.to_be_bytes(), &scancode.to_be_bytes()].concat();
         self.send(&message).await;
     }
 

@@ -50,6 +50,13 @@ impl Desktop {
         Self::start(command, tempfile::tempdir().unwrap()).await
     }
 
+    /// Xvfb that lacks an extension.
+    pub(crate) async fn without(extension: &str) -> Self {
+        let mut command = Command::new("Xvfb");
+        command.args(["-screen", "0", "640x480x24", "-nolisten", "tcp", "-noreset", "-extension", extension]);
+        Self::start(command, tempfile::tempdir().unwrap()).await
+    }
+
     /// Xorg without hardware, as a desktop has it: its size can change.
     pub(crate) async fn resizable() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -95,6 +102,7 @@ impl Desktop {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let viewer = Viewer {
             control,
+            password: None,
             screen: self.screen.clone(),
             input: self.input.clone(),
             clipboard: self.clipboard.clone(),
@@ -126,6 +134,26 @@ impl Desktop {
     /// An xterm over the whole of a small screen that writes what is typed to a file.
     pub(crate) fn terminal(&mut self) {
         self.run("xterm", &["-geometry", "100x30+0+0", "-e", "sh", "-c", "echo ready > typed; cat >> typed"]);
+    }
+
+    /// Ends what runs on the display.
+    pub(crate) fn end_programs(&mut self) {
+        for mut child in self.programs.drain(..) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Ends the X server alone, as a crash would.
+    pub(crate) fn end_server(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+
+    /// Which keys are down, by X's numbers.
+    pub(crate) fn held_keys(&self) -> Vec<u8> {
+        let keys = self.x().query_keymap().unwrap().reply().unwrap().keys;
+        (0..=255).filter(|key| keys[usize::from(*key / 8)] & (1 << (key % 8)) != 0).collect()
     }
 
     /// The file that the terminal writes.

@@ -10,10 +10,10 @@ use x11rb::{
 
 use crate::{client::encoding::*, decoder::Format, desktop::Desktop};
 
-const RETURN: u32 = 0xff0d;
+pub(crate) const RETURN: u32 = 0xff0d;
 const SHIFT: u32 = 0xffe1;
 
-const NOVNC: &[i32] = &[
+pub(crate) const NOVNC: &[i32] = &[
     1,
     50,
     TIGHT,
@@ -73,6 +73,35 @@ async fn a_typed_key_reaches_the_terminal_and_becomes_visible() {
 
     client.until("it is typed", |_| desktop.typed() == "ready\nHi!\n").await;
     client.until("it is seen", |client| client.canvas.pixels != before).await;
+}
+
+#[tokio::test]
+async fn a_key_without_a_symbol_is_the_function_that_it_stands_for_and_a_shortcut_is_the_latin_one() {
+    const CONTROL: u32 = 0xffe3;
+    const CYRILLIC_ES: u32 = 0x6d3;
+    let mut desktop = Desktop::fixed().await;
+    let mut client = desktop.viewer(NOVNC).await;
+    client.request(false).await;
+    client.until("it is offered", |client| client.abilities.contains(&QEMU_KEYS)).await;
+
+    // F5 without a symbol, a dead key without one, then Ctrl+C as a Cyrillic layout sends it; keys as X counts them.
+    client.qemu_key(0, 0x3f, true).await;
+    client.sync().await;
+    assert_eq!(desktop.held_keys(), [71]);
+    client.qemu_key(0, 0x3f, false).await;
+    client.qemu_key(0, 0x1a, true).await;
+    client.sync().await;
+    assert!(!desktop.is_anything_held());
+    client.qemu_key(CONTROL, 0x1d, true).await;
+    client.qemu_key(CYRILLIC_ES, 0x2e, true).await;
+    client.sync().await;
+    assert_eq!(desktop.held_keys(), [37, 54]);
+
+    // Control comes up first, and the other key is still the one that went down.
+    client.qemu_key(CONTROL, 0x1d, false).await;
+    client.qemu_key(CYRILLIC_ES, 0x2e, false).await;
+    client.sync().await;
+    assert!(!desktop.is_anything_held());
 }
 
 #[tokio::test]

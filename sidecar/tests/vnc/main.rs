@@ -4,5 +4,8 @@ mod client;
 mod decoder;
 mod desktop;
 mod encodings;
+mod hostile;
 mod live;
+mod pace;
 mod pixels;
+mod wire;

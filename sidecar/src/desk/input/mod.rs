@@ -144,6 +144,13 @@ impl Input {
     }
 }
 
+/// For the fuzz targets: reads names of keys, and answers how many keys they are.
+#[cfg(fuzzing)]
+pub fn key_names() -> impl Fn(&str) -> usize {
+    let names = Names::new();
+    move |text| names.sequence(text).map_or(0, |chords| chords.iter().map(|chord| chord.0.len()).sum())
+}
+
 /// How many of the first symbols are of one kind: letters, symbols beyond them as emoji are, or a single key that
 /// does something. LibreOffice keeps letters in a buffer, where the others overtake them while more keys come.
 fn alike(text: &[u32]) -> usize {

@@ -6,6 +6,8 @@ use super::{Area, PixelFormat, ProtocolError, Wishes, clipboard::ClientClipboard
 
 /// The largest clipboard that is taken; a larger one is skipped as it comes, without being stored.
 pub const MAX_CLIPBOARD: usize = 1 << 20;
+/// The longest message that is kept until it is whole, apart from clipboards.
+pub const MAX_MESSAGE: usize = 4 + 4 * MAX_ENCODINGS;
 /// The longest list of encodings: there are not a hundred in the world.
 const MAX_ENCODINGS: usize = 1024;
 /// The protocol's own bound.
@@ -20,8 +22,10 @@ pub enum ClientMessage {
         incremental: bool,
         area: Area,
     },
+    /// `scancode` is which key it was, from viewers that speak QEMU's key events; `keysym` is 0 where it gave nothing.
     Key {
         keysym: u32,
+        scancode: Option<u32>,
         down: bool,
     },
     /// Where the pointer is, and which buttons are down: bit 0 is button 1.
@@ -88,7 +92,7 @@ impl Decoder {
             4 => fixed(input, 8, |mut body| {
                 let down = body.get_u8() != 0;
                 body.advance(2);
-                Ok(ClientMessage::Key { keysym: body.get_u32(), down })
+                Ok(ClientMessage::Key { keysym: body.get_u32(), scancode: None, down })
             }),
             5 => self.pointer(input),
             6 => self.cut_text(input),
@@ -131,8 +135,12 @@ impl Decoder {
         input.advance(HEADER);
         let body = input.split_to(length);
         let clipboard =
-            if extended { ClientClipboard::parse_extended(&body)? } else { ClientClipboard::parse_plain(&body) };
-        Ok(Some(ClientMessage::Clipboard(clipboard)))
+            if extended { ClientClipboard::parse_extended(&body) } else { Ok(ClientClipboard::parse_plain(&body)) };
+        match clipboard {
+            // It was packed small enough; whoever copied it is no worse a viewer for that.
+            Err(ProtocolError::TooLong { length, .. }) => Ok(Some(ClientMessage::ClipboardSkipped { length })),
+            clipboard => Ok(Some(ClientMessage::Clipboard(clipboard?))),
+        }
     }
 }
 
@@ -185,14 +193,15 @@ fn set_desktop_size(input: &mut BytesMut) -> Result<Option<ClientMessage>, Proto
     })
 }
 
-/// QEMU's key event: keysym and scan code. Only the keysym is used, as it is what the viewer's own keyboard layout made.
+/// QEMU's key event: keysym and scan code.
 fn qemu(input: &mut BytesMut) -> Result<Option<ClientMessage>, ProtocolError> {
     match input.get(1) {
         None => Ok(None),
         Some(0) => fixed(input, 12, |mut body| {
             body.advance(1);
             let down = body.get_u16() != 0;
-            Ok(ClientMessage::Key { keysym: body.get_u32(), down })
+            let (keysym, scancode) = (body.get_u32(), body.get_u32());
+            Ok(ClientMessage::Key { keysym, scancode: (scancode != 0).then_some(scancode), down })
         }),
         Some(_) => Err(ProtocolError::UnknownMessage(255)),
     }
@@ -241,13 +250,13 @@ mod tests {
                 ClientMessage::SetPixelFormat(PixelFormat::OURS),
                 ClientMessage::SetEncodings(Wishes::read([7, -239])),
                 ClientMessage::UpdateRequest { incremental: true, area: area(1, 2, 3, 4) },
-                ClientMessage::Key { keysym: 0xff0d, down: true },
+                ClientMessage::Key { keysym: 0xff0d, scancode: None, down: true },
                 ClientMessage::Pointer { x: 10, y: 20, buttons: 1 },
                 ClientMessage::Clipboard(ClientClipboard::Text("aé\n".into())),
                 ClientMessage::ContinuousUpdates { enable: true, area: area(0, 0, 1280, 800) },
                 ClientMessage::Fence { flags: 0x8000_0001, payload: Bytes::from_static(&[8, 9]) },
                 ClientMessage::SetDesktopSize { width: 1024, height: 768 },
-                ClientMessage::Key { keysym: 0x61, down: true },
+                ClientMessage::Key { keysym: 0x61, scancode: Some(0x1e), down: true },
             ]
         );
     }
@@ -295,6 +304,29 @@ mod tests {
         input.put_slice(&[5, 0, 0, 1, 0, 1]);
 
         assert_eq!(decoder.decode(&mut input), Ok(Some(ClientMessage::Pointer { x: 1, y: 1, buttons: 0 })));
+    }
+
+    #[test]
+    fn a_text_that_unpacks_to_more_than_is_taken_is_skipped() {
+        let packed = |claimed: u32, bytes: usize| {
+            use std::io::Write;
+            let mut stream =
+                flate2::write::ZlibEncoder::new(0x1000_0001_u32.to_be_bytes().to_vec(), flate2::Compression::best());
+            stream.write_all(&claimed.to_be_bytes()).unwrap();
+            stream.write_all(&vec![b'x'; bytes]).unwrap();
+            let body = stream.finish().unwrap();
+            let mut message = BytesMut::from(&[6, 0, 0, 0][..]);
+            message.put_i32(-(body.len() as i32));
+            message.put_slice(&body);
+            Decoder::new().decode(&mut message)
+        };
+
+        for claimed in [MAX_CLIPBOARD as u32 + 1, u32::MAX] {
+            assert_eq!(packed(claimed, 1000), Ok(Some(ClientMessage::ClipboardSkipped { length: claimed as usize })));
+        }
+        // What is behind the length that it claims is never unpacked.
+        let text = ClientClipboard::Text("xxx".into());
+        assert_eq!(packed(3, 100 * MAX_CLIPBOARD), Ok(Some(ClientMessage::Clipboard(text))));
     }
 
     #[test]

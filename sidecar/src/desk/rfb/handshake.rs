@@ -1,27 +1,35 @@
 //! From the greeting to the first message: version, security, initialisation.
 //!
-//! Only security type None is offered: who reaches this stream was let in before, by certificate and capability.
+//! One security type is offered. Who reaches this stream was let in before, by certificate and capability, so it is
+//! None; a viewer that came over TCP besides has to know a one-time password, and gets one try.
 
 use bytes::{Buf, BufMut, BytesMut};
 
-use super::ProtocolError;
+use super::{
+    ProtocolError,
+    vnc_auth::{CHALLENGE, Riddle},
+};
 
 /// What the server says first.
 pub const GREETING: &[u8; 12] = b"RFB 003.008\n";
 
 const NONE: u8 = 1;
+const VNC_AUTH: u8 = 2;
+
+const PASSED: u32 = 0;
+const FAILED: u32 = 1;
 
 /// The server's side of the handshake; feed it what comes, send what it writes.
-#[derive(Debug, Default)]
 pub struct Handshake {
     stage: Stage,
+    riddle: Option<Riddle>,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    #[default]
     Version,
     Security(Version),
+    Answer(Version),
     Init,
 }
 
@@ -33,8 +41,14 @@ enum Version {
 }
 
 impl Handshake {
-    pub fn new() -> Self {
-        Self::default()
+    /// For a viewer of whom nothing more is asked.
+    pub fn open() -> Self {
+        Self { stage: Stage::Version, riddle: None }
+    }
+
+    /// For a viewer that has to know `password`; `challenge` is random.
+    pub fn with_password(password: &[u8; 8], challenge: [u8; CHALLENGE]) -> Self {
+        Self { stage: Stage::Version, riddle: Some(Riddle::new(password, challenge)) }
     }
 
     /// Goes as far as `input` reaches and writes the answers to `out`; `true` once the viewer may get its `ServerInit`.
@@ -42,21 +56,15 @@ impl Handshake {
     /// On an error, `out` still holds what the viewer is to be told.
     pub fn advance(&mut self, input: &mut BytesMut, out: &mut BytesMut) -> Result<bool, ProtocolError> {
         loop {
-            match self.stage {
+            self.stage = match self.stage {
                 Stage::Version if input.len() >= GREETING.len() => {
                     let greeting = input.split_to(GREETING.len());
-                    self.stage = self.greeted(&greeting, out)?;
+                    self.greeted(&greeting, out)?
                 }
-                Stage::Security(version) if !input.is_empty() => {
-                    let chosen = input.get_u8();
-                    if chosen != NONE {
-                        refuse(version, "only security type None is offered", out);
-                        return Err(ProtocolError::Security(chosen));
-                    }
-                    if version == Version::V8 {
-                        out.put_u32(0);
-                    }
-                    self.stage = Stage::Init;
+                Stage::Security(version) if !input.is_empty() => self.chosen(version, input.get_u8(), out)?,
+                Stage::Answer(version) if input.len() >= CHALLENGE => {
+                    let answer = input.split_to(CHALLENGE);
+                    self.answered(version, &answer, out)?
                 }
                 Stage::Init if !input.is_empty() => {
                     // The shared flag: every viewer shares, whatever it asks.
@@ -70,26 +78,57 @@ impl Handshake {
 
     fn greeted(&self, greeting: &[u8], out: &mut BytesMut) -> Result<Stage, ProtocolError> {
         let not_rfb = || ProtocolError::NotRfb(greeting.escape_ascii().to_string());
-        let (major, minor) = version(greeting).ok_or_else(not_rfb)?;
-        match (major, minor) {
+        let version = match version(greeting).ok_or_else(not_rfb)? {
             // 3.5 was never a version; the protocol says to treat it, like all that is unknown below 3.7, as 3.3.
-            (3, 3..=6) => {
-                out.put_u32(u32::from(NONE));
-                Ok(Stage::Init)
-            }
-            (3, 7) => {
-                out.put_slice(&[1, NONE]);
-                Ok(Stage::Security(Version::V7))
-            }
-            (3, 8..) | (4.., _) => {
-                out.put_slice(&[1, NONE]);
-                Ok(Stage::Security(Version::V8))
-            }
+            (3, 3..=6) => Version::V3,
+            (3, 7) => Version::V7,
+            (3, 8..) | (4.., _) => Version::V8,
             _ => {
-                refuse(Version::V3, "this version of RFB is too old", out);
-                Err(not_rfb())
+                out.put_u32(0);
+                reason("this version of RFB is too old", out);
+                return Err(not_rfb());
             }
+        };
+        if version == Version::V3 {
+            // There the server decides.
+            out.put_u32(u32::from(self.offered()));
+            return self.secure(version, out);
         }
+        out.put_slice(&[1, self.offered()]);
+        Ok(Stage::Security(version))
+    }
+
+    fn offered(&self) -> u8 {
+        if self.riddle.is_some() { VNC_AUTH } else { NONE }
+    }
+
+    fn chosen(&self, version: Version, chosen: u8, out: &mut BytesMut) -> Result<Stage, ProtocolError> {
+        if chosen != self.offered() {
+            let why = format!("only security type {} is offered", self.offered());
+            return Err(refuse(version, &why, ProtocolError::Security(chosen), out));
+        }
+        self.secure(version, out)
+    }
+
+    /// The security type is settled.
+    fn secure(&self, version: Version, out: &mut BytesMut) -> Result<Stage, ProtocolError> {
+        if let Some(riddle) = &self.riddle {
+            out.put_slice(&riddle.challenge);
+            return Ok(Stage::Answer(version));
+        }
+        if version == Version::V8 {
+            out.put_u32(PASSED);
+        }
+        Ok(Stage::Init)
+    }
+
+    fn answered(&self, version: Version, answer: &[u8], out: &mut BytesMut) -> Result<Stage, ProtocolError> {
+        if !self.riddle.as_ref().is_some_and(|riddle| riddle.is_solved_by(answer)) {
+            let why = "the password is wrong; ask for a new one";
+            return Err(refuse(version, why, ProtocolError::Password, out));
+        }
+        out.put_u32(PASSED);
+        Ok(Stage::Init)
     }
 }
 
@@ -102,13 +141,16 @@ fn version(greeting: &[u8]) -> Option<(u16, u16)> {
     Some((number(&digits[..3])?, number(&digits[4..])?))
 }
 
-/// Tells the viewer why, where its version has a place for it.
-fn refuse(version: Version, why: &str, out: &mut BytesMut) {
-    match version {
-        Version::V3 => out.put_u32(0),
-        Version::V8 => out.put_u32(1),
-        Version::V7 => return,
+/// Tells the viewer that it is not let in, and why, where its version has a place for that.
+fn refuse(version: Version, why: &str, error: ProtocolError, out: &mut BytesMut) -> ProtocolError {
+    out.put_u32(FAILED);
+    if version == Version::V8 {
+        reason(why, out);
     }
+    error
+}
+
+fn reason(why: &str, out: &mut BytesMut) {
     out.put_u32(why.len() as u32);
     out.put_slice(why.as_bytes());
 }
@@ -117,8 +159,23 @@ fn refuse(version: Version, why: &str, out: &mut BytesMut) {
 mod tests {
     use super::*;
 
+    const CHALLENGED: [u8; CHALLENGE] = [7; CHALLENGE];
+
     fn answers(sent: &[u8]) -> (Result<bool, ProtocolError>, Vec<u8>, usize) {
-        let mut handshake = Handshake::new();
+        answers_of(Handshake::open(), sent)
+    }
+
+    fn locked() -> Handshake {
+        Handshake::with_password(b"pass1234", CHALLENGED)
+    }
+
+    /// DES of the challenge with that password, from OpenSSL.
+    fn right_answer() -> Vec<u8> {
+        let half = [0xb9, 0x1b, 0x25, 0x23, 0x9d, 0x25, 0x2a, 0x9e];
+        half.repeat(2)
+    }
+
+    fn answers_of(mut handshake: Handshake, sent: &[u8]) -> (Result<bool, ProtocolError>, Vec<u8>, usize) {
         let (mut input, mut out) = (BytesMut::new(), BytesMut::new());
         let mut result = Ok(false);
         for byte in sent {
@@ -146,7 +203,44 @@ mod tests {
 
             assert_eq!(result, Err(ProtocolError::Security(chosen)));
             assert_eq!(out[..6], [1, 1, 0, 0, 0, 1]);
-            assert!(out.ends_with(b"is offered"));
+            assert!(out.ends_with(b"only security type 1 is offered"));
+        }
+    }
+
+    #[test]
+    fn who_knows_the_password_gets_in_by_every_version() {
+        let right = right_answer();
+        let passed = [0, 0, 0, 0];
+        let v3 = answers_of(locked(), &[b"RFB 003.003\n", &right[..], &[1]].concat());
+        let v7 = answers_of(locked(), &[b"RFB 003.007\n\x02", &right[..], &[1]].concat());
+        let v8 = answers_of(locked(), &[b"RFB 003.008\n\x02", &right[..], &[1]].concat());
+
+        assert_eq!(v3, (Ok(true), [&[0, 0, 0, 2], &CHALLENGED[..], &passed].concat(), 0));
+        assert_eq!(v7, (Ok(true), [&[1, 2], &CHALLENGED[..], &passed].concat(), 0));
+        assert_eq!(v8, (Ok(true), [&[1, 2], &CHALLENGED[..], &passed].concat(), 0));
+    }
+
+    #[test]
+    fn a_wrong_password_is_refused_and_told_why_where_there_is_a_place_for_it() {
+        for (greeting, before) in [(&b"RFB 003.003\n"[..], 20), (b"RFB 003.007\n\x02", 18), (b"RFB 003.008\n\x02", 18)]
+        {
+            let (result, out, _) = answers_of(locked(), &[greeting, &[0; 16][..], &[1]].concat());
+
+            assert_eq!(result, Err(ProtocolError::Password));
+            assert_eq!(out[before..before + 4], [0, 0, 0, 1]);
+            assert_eq!(out[before + 4..].is_empty(), before == 20 || greeting.starts_with(b"RFB 003.007"));
+        }
+        let (_, out, _) = answers_of(locked(), &[b"RFB 003.008\n\x02", &[0; 16][..]].concat());
+        assert!(out.ends_with(b"\0\0\0\x28the password is wrong; ask for a new one"));
+    }
+
+    #[test]
+    fn where_a_password_is_asked_for_none_is_no_way_in() {
+        for chosen in [0, 1, 16, 19] {
+            let (result, out, _) = answers_of(locked(), &[b"RFB 003.008\n", &[chosen, 1][..]].concat());
+
+            assert_eq!(result, Err(ProtocolError::Security(chosen)));
+            assert_eq!(out[..6], [1, 2, 0, 0, 0, 1]);
         }
     }
 
@@ -161,7 +255,7 @@ mod tests {
     fn the_first_message_may_come_with_the_handshake() {
         let mut input = BytesMut::from(&b"RFB 003.008\n\x01\x01next"[..]);
 
-        let done = Handshake::new().advance(&mut input, &mut BytesMut::new());
+        let done = Handshake::open().advance(&mut input, &mut BytesMut::new());
 
         assert_eq!(done, Ok(true));
         assert_eq!(&input[..], b"next");

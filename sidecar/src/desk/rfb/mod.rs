@@ -9,7 +9,9 @@ pub mod encoding;
 pub mod handshake;
 pub mod ledger;
 pub mod pixel;
+pub mod scancode;
 pub mod server;
+pub mod vnc_auth;
 pub mod wishes;
 
 pub use client::{ClientMessage, Decoder};
@@ -149,6 +151,8 @@ pub enum ProtocolError {
     NotRfb(String),
     #[error("the viewer chose security type {0}, which was not offered")]
     Security(u8),
+    #[error("the viewer's password is wrong")]
+    Password,
     #[error("the viewer sent a message of the unknown type {0}")]
     UnknownMessage(u8),
     #[error("the viewer asked for a pixel format that is not served: {0}")]

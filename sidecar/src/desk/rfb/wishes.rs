@@ -9,6 +9,7 @@ pub mod number {
     pub const DESKTOP_SIZE: i32 = -223;
     pub const LAST_RECT: i32 = -224;
     pub const CURSOR: i32 = -239;
+    pub const QEMU_KEYS: i32 = -258;
     pub const DESKTOP_NAME: i32 = -307;
     pub const EXTENDED_DESKTOP_SIZE: i32 = -308;
     pub const FENCE: i32 = -312;
@@ -53,6 +54,7 @@ pub struct Wishes {
     pub fence: bool,
     pub continuous_updates: bool,
     pub extended_mouse_buttons: bool,
+    pub qemu_keys: bool,
     pub extended_clipboard: bool,
 }
 
@@ -77,6 +79,7 @@ impl Wishes {
                 number::FENCE => wishes.fence = true,
                 number::CONTINUOUS_UPDATES => wishes.continuous_updates = true,
                 number::EXTENDED_MOUSE_BUTTONS => wishes.extended_mouse_buttons = true,
+                number::QEMU_KEYS => wishes.qemu_keys = true,
                 number::EXTENDED_CLIPBOARD => wishes.extended_clipboard = true,
                 -32..=-23 => wishes.quality = Some((number - number::QUALITY_0) as u8),
                 -256..=-247 => wishes.compression = Some((number - number::COMPRESSION_0) as u8),

@@ -30,8 +30,9 @@ pub(super) async fn accept(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     viewer: &Viewer,
 ) -> Result<Start, ServeError> {
-    let input =
-        tokio::time::timeout(PATIENCE, shake_hands(stream)).await.map_err(|_| ServeError::HandshakeTimeout)??;
+    let input = tokio::time::timeout(PATIENCE, shake_hands(stream, handshake(viewer)))
+        .await
+        .map_err(|_| ServeError::HandshakeTimeout)??;
     let frames = viewer.screen.subscribe();
     let frame = viewer.screen.fresh().await.map_err(ServeError::Screen)?;
     let (width, height) = super::sizes::of(&frame)?;
@@ -42,8 +43,18 @@ pub(super) async fn accept(
     Ok(Start { size: (width, height), frames, input })
 }
 
-async fn shake_hands(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<BytesMut, ServeError> {
-    let (mut handshake, mut input, mut out) = (Handshake::new(), BytesMut::new(), BytesMut::from(&GREETING[..]));
+fn handshake(viewer: &Viewer) -> Handshake {
+    match &viewer.password {
+        Some(password) => Handshake::with_password(password.bytes(), rand::random()),
+        None => Handshake::open(),
+    }
+}
+
+async fn shake_hands(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    mut handshake: Handshake,
+) -> Result<BytesMut, ServeError> {
+    let (mut input, mut out) = (BytesMut::new(), BytesMut::from(&GREETING[..]));
     loop {
         let progress = handshake.advance(&mut input, &mut out);
         stream.write_all(&out.split()).await?;

@@ -1,9 +1,9 @@
 //! When a viewer may be sent another update: never more than it keeps up with.
 
-use crate::desk::rfb::Area;
+use std::time::Instant;
 
-/// Updates that may be on their way to a viewer that gets them without asking.
-const IN_FLIGHT: u64 = 2;
+use super::path::{Free, Path};
+use crate::desk::rfb::Area;
 
 /// What a viewer asked for, and what it has not yet confirmed.
 #[derive(Debug, Default)]
@@ -12,9 +12,11 @@ pub(super) struct Flow {
     /// What the update that is being made answers.
     answering: Option<Area>,
     continuous: Option<Area>,
-    sent: u64,
-    confirmed: u64,
+    path: Path,
 }
+
+/// The payload of a fence that the viewer is to send back.
+pub(super) type Token = [u8; 8];
 
 impl Flow {
     /// The viewer asks for an update.
@@ -32,11 +34,19 @@ impl Flow {
     }
 
     /// The area that an update may be sent for now.
-    pub(super) fn allowed(&self) -> Option<Area> {
-        let unasked = self.continuous.filter(|_| self.sent - self.confirmed < IN_FLIGHT);
+    pub(super) fn allowed(&self, now: Instant) -> Option<Area> {
+        let unasked = self.continuous.filter(|_| self.path.free(now) == Free::Now);
         match (self.requested, unasked) {
             (Some(requested), Some(unasked)) => Some(requested.union(unasked)),
             (requested, unasked) => requested.or(unasked),
+        }
+    }
+
+    /// When to ask again whether an update is allowed, though nothing has happened.
+    pub(super) fn next_try(&self, now: Instant) -> Option<Instant> {
+        match self.path.free(now) {
+            Free::At(then) => self.continuous.map(|_| then),
+            Free::Now | Free::Later => None,
         }
     }
 
@@ -52,22 +62,26 @@ impl Flow {
         }
     }
 
-    /// The update went out. The payload of the fence that is to follow it, where updates come without asking.
-    pub(super) fn sent(&mut self) -> Option<[u8; 8]> {
+    /// A fence that measures how far the viewer is.
+    pub(super) fn measure(&mut self, now: Instant) -> Token {
+        self.path.measure(now).to_be_bytes()
+    }
+
+    /// The fence that is to go out before an update, when it is time to measure again.
+    pub(super) fn before(&mut self, now: Instant) -> Option<Token> {
+        (self.continuous.is_some() && self.path.wants_measuring(now)).then(|| self.measure(now))
+    }
+
+    /// An update of so many bytes went out. The fence that is to follow it, where updates come without asking.
+    pub(super) fn sent(&mut self, bytes: usize, now: Instant) -> Option<Token> {
         self.answering = None;
-        self.continuous?;
-        self.sent += 1;
-        Some(self.sent.to_be_bytes())
+        self.continuous.map(|_| self.path.sent(bytes, now).to_be_bytes())
     }
 
     /// A fence came back: all that was sent before it has arrived.
-    pub(super) fn confirmed(&mut self, payload: &[u8]) {
-        if let Ok(payload) = payload.try_into() {
-            let number = u64::from_be_bytes(payload);
-            // A number that was never sent is the viewer's invention.
-            if number <= self.sent {
-                self.confirmed = self.confirmed.max(number);
-            }
+    pub(super) fn confirmed(&mut self, payload: &[u8], now: Instant) {
+        if let Ok(token) = Token::try_from(payload) {
+            self.path.answered(u64::from_be_bytes(token), now);
         }
     }
 }
@@ -81,14 +95,14 @@ mod tests {
     #[test]
     fn a_request_is_answered_once() {
         let mut flow = Flow::default();
-        assert_eq!(flow.allowed(), None);
+        assert_eq!(flow.allowed(Instant::now()), None);
 
         flow.request(ALL);
-        assert_eq!(flow.allowed(), Some(ALL));
+        assert_eq!(flow.allowed(Instant::now()), Some(ALL));
 
         flow.begin();
-        assert_eq!(flow.sent(), None);
-        assert_eq!(flow.allowed(), None);
+        assert_eq!(flow.sent(1000, Instant::now()), None);
+        assert_eq!(flow.allowed(Instant::now()), None);
     }
 
     #[test]
@@ -99,7 +113,7 @@ mod tests {
         flow.begin();
         flow.give_up();
 
-        assert_eq!(flow.allowed(), Some(ALL));
+        assert_eq!(flow.allowed(Instant::now()), Some(ALL));
     }
 
     #[test]
@@ -109,9 +123,9 @@ mod tests {
 
         flow.begin();
         flow.request(ALL);
-        flow.sent();
+        flow.sent(1000, Instant::now());
 
-        assert_eq!(flow.allowed(), Some(ALL));
+        assert_eq!(flow.allowed(Instant::now()), Some(ALL));
     }
 
     #[test]
@@ -121,33 +135,35 @@ mod tests {
         flow.request(Area { x: 0, y: 0, width: 10, height: 10 });
         flow.request(Area { x: 90, y: 90, width: 10, height: 10 });
 
-        assert_eq!(flow.allowed(), Some(ALL));
+        assert_eq!(flow.allowed(Instant::now()), Some(ALL));
     }
 
     #[test]
-    fn a_viewer_that_confirms_nothing_gets_two_updates_and_no_more() {
+    fn a_viewer_that_confirms_nothing_gets_one_update_that_it_did_not_ask_for() {
+        let now = Instant::now();
         let mut flow = Flow::default();
         flow.set_continuous(Some(ALL));
+        assert_eq!(flow.allowed(now), Some(ALL));
 
-        let first = flow.sent().unwrap();
-        assert_eq!(flow.allowed(), Some(ALL));
-        flow.sent().unwrap();
-        assert_eq!(flow.allowed(), None);
+        let token = flow.sent(1000, now).unwrap();
+        for unconfirmed in [&b"short"[..], &u64::MAX.to_be_bytes()] {
+            flow.confirmed(unconfirmed, now);
+            assert_eq!((flow.allowed(now), flow.next_try(now)), (None, None));
+        }
 
-        flow.confirmed(&first);
-        assert_eq!(flow.allowed(), Some(ALL));
+        flow.confirmed(&token, now);
+        assert_eq!(flow.allowed(now), Some(ALL));
     }
 
     #[test]
-    fn a_confirmation_of_what_was_never_sent_is_ignored() {
+    fn a_viewer_that_asks_is_not_made_to_wait_for_its_fences() {
+        let now = Instant::now();
         let mut flow = Flow::default();
         flow.set_continuous(Some(ALL));
-        flow.sent();
-        flow.sent();
+        flow.sent(1000, now);
 
-        flow.confirmed(&u64::MAX.to_be_bytes());
-        flow.confirmed(b"short");
+        flow.request(ALL);
 
-        assert_eq!(flow.allowed(), None);
+        assert_eq!(flow.allowed(now), Some(ALL));
     }
 }

@@ -9,6 +9,7 @@ mod flow;
 mod hands;
 mod outbox;
 mod painter;
+mod path;
 mod session;
 mod sizes;
 mod studio;
@@ -21,12 +22,14 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::studio::Studio;
 use super::{clipboard::Clipboard, input::Input, rfb::ProtocolError, screen::Screen};
-use crate::link::Refusal;
+use crate::link::{Password, Refusal};
 
 /// Whom to serve, and with what.
 pub struct Viewer {
     /// May it use keys, pointer and clipboard, and resize the screen? Without, all that is read and dropped.
     pub control: bool,
+    /// What it has to know besides, because it comes by a way on which others may come.
+    pub password: Option<Password>,
     pub screen: Screen,
     pub input: Input,
     pub clipboard: Clipboard,

@@ -47,11 +47,12 @@ pub(super) struct Extras {
     pub(super) cursor: Option<Arc<CursorShape>>,
     pub(super) name: Option<String>,
     pub(super) extended_mouse_buttons: bool,
+    pub(super) qemu_keys: bool,
 }
 
 impl Extras {
     pub(super) fn is_empty(&self) -> bool {
-        self.cursor.is_none() && self.name.is_none() && !self.extended_mouse_buttons
+        self.cursor.is_none() && self.name.is_none() && !self.extended_mouse_buttons && !self.qemu_keys
     }
 }
 
@@ -105,6 +106,9 @@ fn begin<'a>(bytes: &'a mut BytesMut, plan: &Plan, order: &Order) -> Update<'a> 
     }
     if let Some(name) = &order.extras.name {
         update.desktop_name(name);
+    }
+    if order.extras.qemu_keys {
+        update.ability(number::QEMU_KEYS);
     }
     if let Some(shape) = &order.extras.cursor {
         let size = (shape.size.width, shape.size.height);

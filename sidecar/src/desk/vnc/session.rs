@@ -65,6 +65,7 @@ struct Told {
     anything: bool,
     name: bool,
     extended_mouse_buttons: bool,
+    qemu_keys: bool,
     continuous_updates: bool,
 }
 
@@ -77,6 +78,8 @@ enum Event {
     Resized(Result<Size, Refusal>),
     /// What was sent with losses has stood still.
     Refine,
+    /// The way to the viewer is foreseen to be free.
+    Free,
 }
 
 impl<'v> Session<'v> {
@@ -121,6 +124,7 @@ impl<'v> Session<'v> {
                 Event::Cursor => self.show_cursor(),
                 Event::Clipboard => self.clip.tell(&self.wishes, self.outbox.answers()),
                 Event::Resized(outcome) => self.resized(outcome),
+                Event::Free => {}
             }
         }
     }
@@ -133,6 +137,14 @@ impl<'v> Session<'v> {
         let has_room = self.has_room();
         let has_output = !self.outbox.is_empty();
         self.input.reserve(CHUNK);
+        let is_ready = !self.view.is_painting() && !has_output;
+        let next_try = if is_ready { self.flow.next_try(Instant::now()) } else { None };
+        let free = async {
+            match next_try {
+                Some(then) => tokio::time::sleep_until(then.into()).await,
+                None => future::pending().await,
+            }
+        };
         let resized = async {
             match &mut self.resizing {
                 Some(resizing) => resizing.await,
@@ -158,6 +170,7 @@ impl<'v> Session<'v> {
             () = self.clip.changed(), if has_room && self.told.anything => Ok(Event::Clipboard),
             outcome = resized => Ok(Event::Resized(outcome)),
             () = refine => Ok(Event::Refine),
+            () = free => Ok(Event::Free),
         }
     }
 
@@ -189,7 +202,7 @@ impl<'v> Session<'v> {
                     self.sizes.asked(self.view.size());
                 }
             }
-            ClientMessage::Key { keysym, down } => self.hands.key(keysym, down).await,
+            ClientMessage::Key { keysym, scancode, down } => self.hands.key(keysym, scancode, down).await,
             ClientMessage::Pointer { x, y, buttons } => self.hands.pointer(x, y, buttons).await,
             ClientMessage::Clipboard(said) => self.clip.hear(said, self.outbox.answers()).await,
             ClientMessage::ClipboardSkipped { length } => {
@@ -201,7 +214,7 @@ impl<'v> Session<'v> {
                 let out = if self.view.is_painting() { &mut self.deferred } else { self.outbox.answers() };
                 server::write_fence(flags & FENCE_KNOWN, &payload, out);
             }
-            ClientMessage::Fence { payload, .. } => self.flow.confirmed(&payload),
+            ClientMessage::Fence { payload, .. } => self.flow.confirmed(&payload, Instant::now()),
             ClientMessage::ContinuousUpdates { enable, area } => {
                 if !enable && self.flow.is_continuous() {
                     let out = if self.view.is_painting() { &mut self.deferred } else { self.outbox.answers() };
@@ -228,10 +241,13 @@ impl<'v> Session<'v> {
             self.extras.extended_mouse_buttons = true;
             self.decoder.expect_extended_mouse_buttons();
         }
+        if wishes.qemu_keys && !std::mem::replace(&mut self.told.qemu_keys, true) {
+            self.extras.qemu_keys = true;
+        }
         // Updates without asking need fences, to know how many are on their way.
         let both = wishes.continuous_updates && wishes.fence;
         if both && !std::mem::replace(&mut self.told.continuous_updates, true) {
-            server::write_fence(FENCE_REQUEST, &[], self.outbox.answers());
+            server::write_fence(FENCE_REQUEST, &self.flow.measure(Instant::now()), self.outbox.answers());
             server::write_end_of_continuous_updates(self.outbox.answers());
         }
     }
@@ -285,7 +301,7 @@ impl<'v> Session<'v> {
             self.flow.begin();
             self.view.wanted(self.view.whole());
         }
-        let Some(asked) = self.flow.allowed() else { return };
+        let Some(asked) = self.flow.allowed(Instant::now()) else { return };
         let within = asked.intersect(self.sizes.known()).intersect(self.view.whole());
         let is_due = within == self.view.whole() && self.view.refinement_due().is_some_and(|due| due <= Instant::now());
         if self.extras.is_empty() && !self.view.may_differ(within) && !is_due {
@@ -301,9 +317,13 @@ impl<'v> Session<'v> {
         if painted.bytes.is_empty() {
             self.flow.give_up();
         } else {
+            let (bytes, now) = (painted.bytes.len(), Instant::now());
+            if let Some(token) = self.flow.before(now) {
+                server::write_fence(FENCE_REQUEST | FENCE_BLOCK_BEFORE, &token, self.outbox.answers());
+            }
             self.outbox.put(painted.bytes);
-            if let Some(payload) = self.flow.sent() {
-                server::write_fence(FENCE_REQUEST | FENCE_BLOCK_BEFORE, &payload, self.outbox.answers());
+            if let Some(token) = self.flow.sent(bytes, now) {
+                server::write_fence(FENCE_REQUEST | FENCE_BLOCK_BEFORE, &token, self.outbox.answers());
             }
         }
         self.outbox.put(self.deferred.split());

@@ -1,6 +1,6 @@
 //! The gate's own accept loop: TLS with the VM's certificate, and only the edge is let in.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper_util::{
@@ -21,6 +21,8 @@ use crate::gate::identity::certificate::dns_names;
 
 /// More than one edge needs for all viewers of one desktop.
 const MAX_CONNECTIONS: usize = 512;
+/// Connections that have not shown a certificate. The oldest makes room, so that silent ones keep no edge waiting.
+const MAX_STRANGERS: usize = 128;
 
 /// Serves until `stop`; connections end with the tasks in `tasks`.
 pub async fn serve(
@@ -32,8 +34,8 @@ pub async fn serve(
 ) {
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut newest = VecDeque::with_capacity(MAX_STRANGERS);
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
@@ -47,11 +49,23 @@ pub async fn serve(
                 continue;
             }
         };
-        let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
+        if newest.len() == MAX_STRANGERS
+            && let Some(oldest) = newest.pop_front()
+        {
+            CancellationToken::cancel(&oldest);
+        }
+        let pushed_out = CancellationToken::new();
+        newest.push_back(pushed_out.clone());
+        let (acceptor, router, places, stop) = (acceptor.clone(), router.clone(), places.clone(), stop.clone());
         tasks.spawn(async move {
-            let _place = place;
-            if let Some(stream) = shake_hands(acceptor, stream).await {
-                converse(stream, router, stop).await;
+            let shaken = tokio::select! {
+                shaken = shake_hands(acceptor, stream) => shaken,
+                () = pushed_out.cancelled() => None,
+            };
+            let Some(stream) = shaken else { return };
+            match places.try_acquire() {
+                Ok(_place) => converse(stream, router, stop).await,
+                Err(_) => tracing::warn!("an edge's connection was refused: {MAX_CONNECTIONS} are served already"),
             }
         });
     }

@@ -14,8 +14,9 @@ use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
+use http::HeaderMap;
 use protocol::{
-    capability::{Capability, Scope},
+    capability::{self, Capability, Scope},
     error::Code,
 };
 use tokio::{
@@ -24,6 +25,7 @@ use tokio::{
 };
 
 use super::{App, problem::Refused};
+use crate::link::Password;
 
 const SUBPROTOCOL: &str = "binary";
 /// The largest thing that a viewer sends is its clipboard.
@@ -33,17 +35,25 @@ const CHUNK: usize = 64 << 10;
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// A viewer that has not even answered three pings is gone.
 const SILENT_FOR: Duration = Duration::from_secs(65);
+/// One that takes nothing for so long keeps a place that another could have, whatever it says meanwhile.
+const STALLED_FOR: Duration = Duration::from_secs(60);
 
 /// `WS vnc`: without the scope `control` the desk drops the viewer's input.
 pub async fn view(
     State(app): State<Arc<App>>,
     Extension(capability): Extension<Capability>,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
     let upgrade = upgrade.map_err(|error| {
         Refused::new(Code::MalformedRequest, format!("open this as a WebSocket: {}", error.body_text()))
     })?;
-    let desk = app.desk.vnc(capability.scopes.contains(&Scope::Control)).await?;
+    let password = password(&headers)?;
+    let control = capability.scopes.contains(&Scope::Control);
+    if password.is_some() {
+        tracing::info!(user = %capability.sub, control, "an operator's viewer comes");
+    }
+    let desk = app.desk.vnc(control, password).await?;
     let upgrade = upgrade.protocols([SUBPROTOCOL]).max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     let tracker = app.tasks.clone();
     Ok(upgrade.on_upgrade(move |socket| {
@@ -61,6 +71,13 @@ pub async fn view(
             }
         })
     }))
+}
+
+/// Of all who reach a gate only control's operator sets it: the edge takes such headers away from everybody else.
+fn password(headers: &HeaderMap) -> Result<Option<Password>, Refused> {
+    let given = headers.get(capability::PASSWORD_HEADER);
+    let parsed = given.map(|given| Password::parse(given.as_bytes())).transpose();
+    parsed.map_err(|wrong| Refused::new(Code::InvalidValue, wrong.to_string()))
 }
 
 type Farewell = Option<(u16, &'static str)>;
@@ -95,6 +112,12 @@ async fn send(mut from: OwnedReadHalf, to: &mut SplitSink<WebSocket, Message>) -
             },
             _ = ping.tick() => Message::Ping(bytes::Bytes::new()),
         };
-        to.send(message).await.ok()?;
+        match tokio::time::timeout(STALLED_FOR, to.send(message)).await {
+            Ok(sent) => sent.ok()?,
+            Err(_) => {
+                tracing::info!("a viewer took nothing any more, and was let go");
+                return None;
+            }
+        }
     }
 }
