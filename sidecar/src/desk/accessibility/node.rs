@@ -58,6 +58,12 @@ pub(super) struct Read {
 }
 
 pub(super) async fn read(bus: &Bus, at: &Reference, depth: u32, deadline: Instant) -> Result<Read, Unanswered> {
+    if depth <= WINDOWS + 1 {
+        // Chromium begins to put up its tree when somebody asks for these.
+        let attributes = bus.ask::<_, HashMap<String, String>>(at, ACCESSIBLE, "GetAttributes", &(), deadline);
+        let interfaces = bus.ask::<_, Vec<String>>(at, ACCESSIBLE, "GetInterfaces", &(), deadline);
+        let _ = tokio::join!(attributes, interfaces);
+    }
     let role = bus.ask::<_, String>(at, ACCESSIBLE, "GetRoleName", &(), deadline);
     let states = bus.ask::<_, Vec<u32>>(at, ACCESSIBLE, "GetState", &(), deadline);
     let name = property::<String>(bus, at, (ACCESSIBLE, "Name"), deadline);
@@ -71,10 +77,6 @@ pub(super) async fn read(bus: &Bus, at: &Reference, depth: u32, deadline: Instan
     let area = |(_, _, width, height): &(i32, i32, i32, i32)| *width > 0 && *height > 0;
     let showing = depth == 0 || (has(SHOWING) && extents.as_ref().ok().is_none_or(area));
 
-    if depth == WINDOWS {
-        // Chromium begins to put up its tree when somebody asks a window for these.
-        let _ = bus.ask::<_, HashMap<String, String>>(at, ACCESSIBLE, "GetAttributes", &(), deadline).await;
-    }
     let (mut children, mut text) = (Vec::new(), String::new());
     if showing {
         children = children_of(bus, at, count, deadline).await?;
