@@ -15,6 +15,7 @@ pub mod ids;
 pub mod journal;
 pub mod key;
 pub mod paths;
+pub mod recording;
 pub mod session;
 mod spelled;
 pub mod user;

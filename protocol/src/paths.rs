@@ -33,6 +33,8 @@ pub const SIDECAR_SEGMENTS: &[&str] = &[
     "accessibility",
     "shell",
     "files",
+    "recording",
+    "recordings",
     "control",
     "mcp",
 ];

@@ -3,7 +3,7 @@
 use insta::assert_json_snapshot;
 use protocol::{
     accessibility::*, action::*, capability::*, chat::*, desktop::*, edge::*, error::*, event::*, journal::*, key::*,
-    session::*, user::*, vm::*, window::*, *,
+    recording::*, session::*, user::*, vm::*, window::*, *,
 };
 use serde_json::json;
 
@@ -193,6 +193,23 @@ fn the_chat_socket() {
         json!(ChatDown::ToolStarted { tool_use_id: "toolu_1".into() }),
         json!(ChatDown::Accepted { client_id: "c-1".into(), seq: 1 }),
         json!(ChatDown::Problem { client_id: None, problem: Problem::new(Code::NotFound, "No such session.") }),
+    ]);
+}
+
+#[test]
+fn recordings() {
+    assert_json_snapshot!([
+        json!(RecordingRequest { order: RecordingOrder::Start }),
+        json!([RecordingOrder::Stop, RecordingOrder::Pause, RecordingOrder::Resume]),
+        json!(RecordingStatus {
+            state: RecordingState::Paused,
+            reason: Some("it was paused".into()),
+            name: Some("20260102-030405.mp4".into()),
+            duration_ms: 61_000,
+            bytes: 500_000,
+            recordings: vec![RecordingFile { name: "20260102-030405.mp4".into(), bytes: 500_000 }],
+        }),
+        json!([RecordingState::Off, RecordingState::Recording]),
     ]);
 }
 

@@ -13,7 +13,7 @@ use protocol::{
 };
 use serde_json::json;
 use sidecar::link::Call;
-use support::{House, visit::Visitor};
+use support::{House, desk::FILM, visit::Visitor};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -117,7 +117,37 @@ async fn every_route_takes_its_scope() {
         assert_eq!(code(without(Scope::Control).post(path, json!({})).await).await, Code::MissingScope, "{path}");
     }
     assert_eq!(code(without(Scope::Control).put("clipboard", "text/plain", "x").await).await, Code::MissingScope);
+    assert_eq!(code(without(Scope::View).get("recording").await).await, Code::MissingScope);
+    assert_eq!(code(without(Scope::Control).post("recording", json!({})).await).await, Code::MissingScope);
+    assert_eq!(code(without(Scope::View).get("recordings/film.mp4").await).await, Code::MissingScope);
+    assert_eq!(code(without(Scope::Files).get("recordings/film.mp4").await).await, Code::MissingScope);
     assert!(house.desk.with(|desk| desk.calls.iter().all(|call| *call == Call::ReleaseAll)));
+}
+
+#[tokio::test]
+async fn a_recording_is_fetched_whole_or_from_where_a_player_seeks_to() {
+    let house = House::open().await;
+    let visitor = house.visitor(&[Scope::View, Scope::Files]);
+    let seek = async |range: &str| {
+        let request = visitor.client(Some(EDGE_SERVER_NAME)).get(visitor.of_desktop("recordings/film.mp4"));
+        request.header(capability::HEADER, &visitor.capability).header("range", range).send().await.unwrap()
+    };
+
+    let whole = visitor.get("recordings/film.mp4").await;
+    let part = seek("bytes=3-").await;
+    let few = seek("bytes=18-19").await;
+    let behind = seek("bytes=20-").await;
+
+    let header = |answer: &reqwest::Response, name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!((whole.status().as_u16(), header(&whole, "content-length")), (200, "20".to_owned()));
+    let told = ["content-type", "accept-ranges", "x-content-type-options"].map(|name| header(&whole, name));
+    assert_eq!(told, ["video/mp4", "bytes", "nosniff"]);
+    assert_eq!(whole.bytes().await.unwrap(), FILM);
+    assert_eq!((part.status().as_u16(), header(&part, "content-range")), (206, "bytes 3-19/20".to_owned()));
+    assert_eq!(part.bytes().await.unwrap(), FILM[3..]);
+    assert_eq!(few.bytes().await.unwrap(), FILM[18..]);
+    assert_eq!((behind.status().as_u16(), header(&behind, "content-range")), (416, "bytes */20".to_owned()));
+    assert_eq!(code(visitor.get("recordings/other.mp4").await).await, Code::NotFound);
 }
 
 #[tokio::test]

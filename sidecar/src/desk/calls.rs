@@ -1,6 +1,7 @@
 //! What the desk does for each call of the gate.
 
 use std::{
+    path::Path,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -8,6 +9,7 @@ use std::{
 use protocol::{
     action::{Action, ActionOutcome},
     desktop::Size,
+    recording::RecordingOrder,
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -18,6 +20,7 @@ use super::{
     files::editor,
     health,
     input::Input,
+    recording::Recorder,
     screen::{
         Screen, encode,
         scale::{self, Scale},
@@ -41,6 +44,7 @@ pub(super) struct Desk {
     pub(super) studio: Studio,
     pub(super) accessibility: Accessibility,
     shells: Arc<Shells>,
+    recorder: Recorder,
     /// Actions are done one after another, or one would wait for what the other draws.
     pub(super) acting: Arc<Mutex<()>>,
     /// Since when the session's first picture is there, and whether it is whole and has come to rest.
@@ -49,8 +53,9 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(screen: Screen, input: Input, clipboard: Clipboard, shells: Shells) -> Desk {
+    pub(super) fn new(screen: Screen, input: Input, clipboard: Clipboard, shells: Shells, home: &Path) -> Desk {
         Desk {
+            recorder: Recorder::new(screen.clone(), home),
             screen,
             input,
             clipboard,
@@ -76,6 +81,11 @@ impl Desk {
                 Err(refusal) => Err(refusal),
             },
             Call::SetClipboard { form } => self.copy(form, body).await.map(|()| Answer::Done),
+            Call::ReadRecording { name, offset, length } => match self.recorder.read(name, offset, length).await {
+                Ok((total, part)) => return (Answer::RecordingPart { total }, Some(part)),
+                Err(refusal) => Err(refusal),
+            },
+            Call::Recording { order } => self.record(order).await,
             Call::Health => self.health().await,
             Call::Act { action, picture } => self.act(action, picture).await.map(Answer::Acted),
             Call::Bash { session, command, timeout_ms } => {
@@ -108,8 +118,9 @@ impl Desk {
         (answered.unwrap_or_else(Answer::Refused), None)
     }
 
-    /// Ends every command and lifts every key.
+    /// Ends every command and the recording, and lifts every key.
     pub(super) async fn shut_down(&self) {
+        self.recorder.shut_down().await;
         self.shells.shut_down().await;
         let _ = self.input.shut_down().await;
     }
@@ -152,6 +163,17 @@ impl Desk {
             outcome.changed = rest.changed.map(|changed| scale.rect_back(changed));
         }
         Ok(outcome)
+    }
+
+    async fn record(&self, order: Option<RecordingOrder>) -> Result<Answer, Refusal> {
+        match order {
+            Some(RecordingOrder::Start) => self.recorder.start().await?,
+            Some(RecordingOrder::Stop) => self.recorder.stop().await?,
+            Some(RecordingOrder::Pause) => self.recorder.pause("it was paused").await,
+            Some(RecordingOrder::Resume) => self.recorder.resume().await,
+            None => {}
+        }
+        Ok(Answer::Recording(self.recorder.status().await))
     }
 
     async fn screenshot(&self, call: ScreenshotCall) -> Result<(Answer, Vec<u8>), Refusal> {

@@ -12,6 +12,7 @@ mod health;
 pub mod input;
 mod jpeg;
 mod mailbox;
+mod recording;
 pub mod rfb;
 pub mod screen;
 mod serve;
@@ -55,8 +56,9 @@ pub async fn run(args: Args, stop: CancellationToken) -> anyhow::Result<()> {
     let input = Input::open(None).await.context("open keyboard and pointer")?;
     let clipboard = Clipboard::open(None).await.context("open the clipboard")?;
     let shells = Shells::new(args.socket.with_extension("commands"));
+    let home = std::env::home_dir().context("find the home: set HOME")?;
     let gone = screen.clone();
-    let desk = Desk::new(screen, input, clipboard, shells);
+    let desk = Desk::new(screen, input, clipboard, shells, &home);
     let listener = serve::listen(&args.socket)?;
     tracing::info!(socket = %args.socket.display(), size = ?gone.latest().size, "the desk serves");
     let lost = tokio::select! {

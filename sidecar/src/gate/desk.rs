@@ -85,6 +85,27 @@ impl Desk {
         .await
     }
 
+    /// A part of a recording, and the length of the whole.
+    pub async fn recording(
+        &self,
+        name: String,
+        offset: u64,
+        length: u32,
+        within: Duration,
+    ) -> Result<(u64, Vec<u8>), DeskError> {
+        bounded(within, async {
+            let mut connection = self.connect().await?;
+            match exchange(&mut connection, &Call::ReadRecording { name, offset, length }).await? {
+                Answer::RecordingPart { total } => {
+                    let part = frame::read_bytes(&mut connection).await.map_err(DeskError::Unreachable)?;
+                    Ok((total, part))
+                }
+                _ => Err(DeskError::Nonsense),
+            }
+        })
+        .await
+    }
+
     pub async fn set_clipboard(&self, form: ClipboardForm, bytes: &[u8], within: Duration) -> Result<(), DeskError> {
         bounded(within, async {
             let mut connection = self.connect().await?;

@@ -16,6 +16,7 @@ use protocol::{
     accessibility::{AccessibilityTree, TreeBounds},
     action::{Action, ActionOutcome, Rect, ShellOutput},
     desktop::Size,
+    recording::{RecordingOrder, RecordingStatus},
     window::{Application, Launch, Launched, Window, WindowOutcome, WindowVerb},
 };
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,16 @@ pub enum Call {
     },
     /// Lifts every held key and button, ends every command.
     ReleaseAll,
+    /// Says how the recording stands, after doing what is asked.
+    Recording {
+        order: Option<RecordingOrder>,
+    },
+    /// A part of a recording's file.
+    ReadRecording {
+        name: String,
+        offset: u64,
+        length: u32,
+    },
     /// A viewer of the screen; without `control` its input is dropped. One that comes with a `password` has to
     /// show that it knows it.
     Vnc {
@@ -167,6 +178,11 @@ pub enum Answer {
     Launched(Launched),
     Accessibility(AccessibilityTree),
     Shell(ShellOutput),
+    Recording(RecordingStatus),
+    /// The part follows; `total` is the length of the whole file.
+    RecordingPart {
+        total: u64,
+    },
     Text {
         text: String,
     },

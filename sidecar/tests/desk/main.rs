@@ -6,6 +6,7 @@ mod apps;
 mod clipboard;
 mod display;
 mod process;
+mod recording;
 mod screen;
 mod shell;
 mod targets;

@@ -24,6 +24,20 @@ pub fn encode(frame: &Frame, region: Rect, to: Size, format: Format) -> Result<V
     }
 }
 
+/// The whole frame, scaled down at its own shape where it is larger than `within`, as red, green and blue.
+pub fn fit(frame: &Frame, within: Size) -> (Vec<u8>, Size) {
+    let Size { width, height } = frame.size;
+    if width <= within.width && height <= within.height {
+        return (copy(frame, frame.bounds()), frame.size);
+    }
+    let to = if u64::from(width) * u64::from(within.height) >= u64::from(height) * u64::from(within.width) {
+        Size { width: within.width, height: (height * within.width / width).max(1) }
+    } else {
+        Size { width: (width * within.height / height).max(1), height: within.height }
+    };
+    (shrink(frame, frame.bounds(), to), to)
+}
+
 fn png(rgb: &[u8], size: Size) -> Result<Vec<u8>, Refusal> {
     let failed = |e: png::EncodingError| Refusal::failed(format!("encode the picture as PNG: {e}"));
     let mut bytes = Vec::with_capacity(rgb.len() / 8);

@@ -4,6 +4,8 @@ pub mod actions;
 pub mod capability;
 pub mod clipboard;
 pub mod problem;
+pub mod range;
+pub mod recording;
 pub mod serve;
 pub mod shell;
 pub mod things;
@@ -51,6 +53,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/windows/{window}", allow(Scope::Control, post(things::window)))
         .route("/applications", allow(Scope::Control, get(things::applications).post(things::launch)))
         .route("/accessibility", allow(Scope::Control, get(things::accessibility)))
+        .route("/recording", allow(Scope::View, get(recording::status)))
+        .route("/recording", allow(Scope::Control, post(recording::order)))
+        .route("/recordings/{name}", allow(Scope::View, allow(Scope::Files, get(recording::fetch))))
         .method_not_allowed_fallback(wrong_method)
         .route_layer(middleware::from_fn_with_state(app.clone(), capability::demand));
     Router::new()
