@@ -117,6 +117,11 @@ impl Source {
         Ok(pieces.bytes[..bytes_of(all)].to_vec())
     }
 
+    /// Does it cost next to nothing to read pixels in vain?
+    pub(super) fn is_cheap(&self) -> bool {
+        matches!(self, Source::Shm(_))
+    }
+
     /// Does a grab always read the whole screen?
     pub(super) fn takes_all(&self) -> bool {
         matches!(self, Source::Xcap)

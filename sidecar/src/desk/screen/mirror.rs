@@ -213,7 +213,7 @@ impl Mirror {
     fn capture(&mut self) -> Result<(), ReplyError> {
         self.damaged = None;
         self.captured = Instant::now();
-        let guess = self.guess.take().filter(|_| self.damage.is_some() && !self.source.takes_all());
+        let guess = self.guess.take().filter(|_| self.damage.is_some() && self.source.is_cheap());
         let read = self.read(guess);
         if read.is_err() {
             // What was reported is not shown by any frame: the next attempt reads everything.
