@@ -117,6 +117,12 @@ impl Source {
         Ok(pieces.bytes[..bytes_of(all)].to_vec())
     }
 
+    /// Servers that draw the pointer themselves take it off the screen before they read it, and tell of that at once:
+    /// in the middle of a plain reply, whose receiver takes the event for pixels and never finds the next reply.
+    pub(super) fn is_disturbed_by_events(&self) -> bool {
+        matches!(self, Source::Plain)
+    }
+
     /// Does it cost next to nothing to read pixels in vain?
     pub(super) fn is_cheap(&self) -> bool {
         matches!(self, Source::Shm(_))

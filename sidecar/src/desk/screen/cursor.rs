@@ -11,6 +11,7 @@ use super::CursorShape;
 
 /// Asks to be told when the shape changes.
 pub(super) fn watch(x: &RustConnection, root: u32) -> Result<(), ReplyError> {
+    x.xfixes_query_version(5, 0)?.reply()?;
     x.xfixes_select_cursor_input(root, CursorNotifyMask::DISPLAY_CURSOR)?.check()
 }
 

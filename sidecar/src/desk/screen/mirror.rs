@@ -91,7 +91,9 @@ impl Mirror {
         let root = x.setup().roots[number].root;
         let mut source =
             Source::choose(&x, number, method).map_err(|e| failed("choose a way to read the pixels", &e))?;
-        let damage = watch_damage(&x, root).map_err(|e| failed("watch the drawing", &e))?;
+        watch_size(&x, root).map_err(|e| failed("watch the size", &e))?;
+        let damage = if source.is_disturbed_by_events() { Ok(None) } else { watch_damage(&x, root) };
+        let damage = damage.map_err(|e| failed("watch the drawing", &e))?;
         let shape = if cursor::watch(&x, root).is_ok() { cursor::shape(&x).ok() } else { None };
         let size = size_of(&x, root).map_err(|e| failed("read the size", &e))?;
         let pixels = source.read_all(&x, root, size).map_err(|e| failed("read the pixels", &e))?;
@@ -292,11 +294,15 @@ fn size_of(x: &RustConnection, root: u32) -> Result<Size, ReplyError> {
     Ok(Size { width: geometry.width.into(), height: geometry.height.into() })
 }
 
-fn watch_damage(x: &RustConnection, root: u32) -> Result<Option<(damage::Damage, xfixes::Region)>, ReplyError> {
+fn watch_size(x: &RustConnection, root: u32) -> Result<(), ReplyError> {
     if x.extension_information(randr::X11_EXTENSION_NAME)?.is_some() {
         x.randr_query_version(1, 5)?.reply()?;
         x.randr_select_input(root, randr::NotifyMask::SCREEN_CHANGE)?;
     }
+    Ok(())
+}
+
+fn watch_damage(x: &RustConnection, root: u32) -> Result<Option<(damage::Damage, xfixes::Region)>, ReplyError> {
     if x.extension_information(xfixes::X11_EXTENSION_NAME)?.is_none() {
         return Ok(None);
     }
