@@ -10,6 +10,11 @@ use super::{
 
 /// Beside this many colours a JPEG is smaller, and its losses are not seen.
 const MAX_COLOURS_BEFORE_JPEG: usize = 96;
+/// A part beside a picture that has so many colours is taken as a part of the picture. Text has fewer, mostly; where it
+/// has not, it is sent exactly as soon as it stands still.
+const MIN_COLOURS_OF_PICTURE: usize = 48;
+/// With fewer pixels to a colour than this, a small part is a picture's edge.
+const MIN_PIXELS_PER_COLOUR: usize = 4;
 /// The length of what a rectangle holds has 22 bits. A pixel has up to 4 bytes, and what cannot be compressed may grow
 /// by an eighth when it is tried in a hurry.
 const MAX_PIXELS: usize = 900_000;
@@ -41,6 +46,10 @@ pub(super) enum Content {
 /// How many colours are worth a palette.
 pub(super) fn limit(is_lossy: bool) -> usize {
     if is_lossy { MAX_COLOURS_BEFORE_JPEG } else { MAX_COLOURS }
+}
+
+fn is_edge(colours: usize, pixels: usize) -> bool {
+    colours > 2 && colours * MIN_PIXELS_PER_COLOUR > pixels
 }
 
 /// Puts `changes`, which come row by row, together.
@@ -94,6 +103,7 @@ impl Piece {
             false => Content::Many,
             true => match palette.colours() {
                 [colour] => Content::Fill(*colour),
+                colours if is_edge(colours.len(), change.area.pixels()) => Content::Many,
                 colours => Content::Few(colours.to_vec()),
             },
         };
@@ -120,6 +130,11 @@ impl Piece {
         let content = match (&self.content, &next.content) {
             (Content::Fill(one), Content::Fill(other)) if one == other && between == 0 => Some(Content::Fill(*one)),
             (Content::Many, Content::Many) if between <= area.pixels() / 8 => Some(Content::Many),
+            (Content::Many, Content::Few(few)) | (Content::Few(few), Content::Many)
+                if limit < MAX_COLOURS && few.len() >= MIN_COLOURS_OF_PICTURE && between == 0 =>
+            {
+                Some(Content::Many)
+            }
             (Content::Many, _) | (_, Content::Many) => None,
             (one, other) => {
                 let is_possible = palette.unite(one.colours(), other.colours(), limit);
