@@ -62,7 +62,12 @@ pub async fn run(args: Args, stop: CancellationToken) -> anyhow::Result<()> {
     let listener = serve::listen(&args.socket)?;
     tracing::info!(socket = %args.socket.display(), size = ?gone.latest().size, "the desk serves");
     let lost = tokio::select! {
-        () = serve::serve(listener, desk.clone(), args.gate_uid, stop.clone()) => false,
+        ((), ()) = async {
+            tokio::join!(
+                serve::serve(listener, desk.clone(), args.gate_uid, stop.clone()),
+                accessibility::Accessibility::prepare(),
+            )
+        } => false,
         () = gone.gone() => true,
     };
     stop.cancel();

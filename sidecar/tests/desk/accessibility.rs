@@ -152,7 +152,7 @@ async fn a_program_that_hangs_hides_no_other() {
 async fn a_web_page_is_told_with_what_can_be_done_on_it() {
     let mut display = Display::fixed();
     let desk = desk_with_bus(&mut display).await;
-    // Chromium looks for the bus once, when it starts; in a session the file manager has started it by then.
+    // Chromium looks for the bus once, when it starts. The desk starts the bus first thing; this waits for it.
     ask(&desk, TreeBounds::USUAL, None).await.unwrap();
     let page = "data:text/html,<title>Page</title><h1>Head</h1><button>Press me</button><input value=abc>";
     let profile = display.path("profile").display().to_string();

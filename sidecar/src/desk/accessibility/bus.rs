@@ -36,6 +36,20 @@ pub(super) enum Unanswered {
 }
 
 impl Bus {
+    /// Starts the bus, if there is a session to start it. Chromium looks for it only once, when it starts itself.
+    pub(super) async fn wake() {
+        let woken = async {
+            let session = Connection::session().await?;
+            let bus = Some("org.a11y.Bus");
+            session.call_method(bus, "/org/a11y/bus", bus, "GetAddress", &()).await.map(drop)
+        };
+        match tokio::time::timeout(OPEN_WITHIN, woken).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::info!(%error, "no accessibility bus"),
+            Err(_) => tracing::info!("the accessibility bus did not start in time"),
+        }
+    }
+
     /// Finds the bus, which starts it, and asks all programs to put up their trees.
     pub(super) async fn open() -> Result<Bus, Refusal> {
         let opened = tokio::time::timeout(OPEN_WITHIN, async {

@@ -43,6 +43,11 @@ pub(super) struct Wanted {
 }
 
 impl Accessibility {
+    /// Makes it possible for programs to be found later, before any of them starts.
+    pub(super) async fn prepare() {
+        Bus::wake().await;
+    }
+
     pub(super) async fn tree(&self, wanted: Wanted) -> Result<AccessibilityTree, Refusal> {
         let started = Instant::now();
         let deadline = started + Duration::from_millis(wanted.bounds.ms);

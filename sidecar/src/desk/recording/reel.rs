@@ -33,6 +33,7 @@ impl Reel {
     pub(super) fn begin(path: &Path, track: &Track) -> io::Result<Reel> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
         let mut reel = Reel { file, written: 0, fragments: 0, samples: Vec::new(), data: Vec::new() };
+        reel.find_room()?;
         reel.append(&mp4::opening(track))?;
         Ok(reel)
     }
@@ -58,6 +59,13 @@ impl Reel {
 
     /// Writes what was added; the last picture is known to stay until `now`.
     pub(super) fn flush(&mut self, now: u64) -> io::Result<()> {
+        if !self.samples.is_empty() {
+            self.find_room()?;
+        }
+        self.write_pending(now)
+    }
+
+    fn write_pending(&mut self, now: u64) -> io::Result<()> {
         if self.samples.is_empty() {
             return Ok(());
         }
@@ -71,17 +79,23 @@ impl Reel {
 
     /// Ends the recording at `now`. The file plays even when this fails.
     pub(super) fn finish(&mut self, now: u64) -> io::Result<()> {
-        let flushed = self.flush(now);
+        // What is seen already may use some of what is kept free.
+        let flushed = self.write_pending(now);
         let finished = finish(&self.file, now);
         self.written = finished?;
         flushed
     }
 
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// A recording leaves the desktop the room that it needs.
+    fn find_room(&self) -> io::Result<()> {
         let room = nix::sys::statvfs::fstatvfs(&self.file)?;
         if (room.blocks_available() as u64).saturating_mul(room.fragment_size() as u64) < RESERVED_BYTES {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Err(error) = self.file.write_all_at(bytes, self.written) {
             // What is there of it would stand in the way of what follows.
             let _ = self.file.set_len(self.written);
