@@ -9,6 +9,8 @@ use crate::link::Refusal;
 const MAX_TARGET: usize = 8 << 10;
 /// Browsers, where the desktop has no opener of its own.
 const BROWSERS: &[&str] = &["x-www-browser", "firefox", "firefox-esr", "chromium", "google-chrome"];
+/// Files that belong into a browser, whatever else an office program claims.
+const PAGES: &[&str] = &["html", "htm", "xhtml"];
 const FOLDERS: &[&str] = &["pcmanfm", "thunar", "nautilus"];
 const OPENERS: &[&str] = &["xdg-open", "gio"];
 
@@ -64,7 +66,12 @@ impl Target {
 
     fn on_disk(path: &Path) -> Result<Target, Refusal> {
         let kind = path.metadata().map_err(|e| Refusal::invalid(format!("open {}: {e}", path.display())))?;
-        Ok(if kind.is_dir() { Target::Folder(path.into()) } else { Target::File(path.into()) })
+        let is_page = path.extension().is_some_and(|kind| PAGES.iter().any(|page| kind.eq_ignore_ascii_case(page)));
+        match Url::from_file_path(path) {
+            Ok(url) if is_page && !kind.is_dir() => Ok(Target::Web(url)),
+            _ if kind.is_dir() => Ok(Target::Folder(path.into())),
+            _ => Ok(Target::File(path.into())),
+        }
     }
 }
 
@@ -126,6 +133,15 @@ mod tests {
         assert_eq!(Target::parse(path.to_str().unwrap()), Ok(Target::File(path)));
         assert_eq!(Target::parse(folder.path().to_str().unwrap()), Ok(Target::Folder(folder.path().into())));
         assert!(Target::parse("/no/such/file").is_err());
+    }
+
+    #[test]
+    fn a_page_on_disk_belongs_into_the_browser() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("Page.HTML");
+        std::fs::write(&path, "x").unwrap();
+
+        assert!(matches!(Target::parse(path.to_str().unwrap()), Ok(Target::Web(url)) if url.scheme() == "file"));
     }
 
     #[test]
