@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use sidecar::config::{Config, Half};
 
-#[tokio::main]
+// What takes long has threads of its own; a second one here would be woken for each frame, in vain.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     telemetry::logging::init();
     let config = Config::parse();

@@ -72,6 +72,10 @@ pub(crate) struct Receiver<T> {
     ear: UnixStream,
 }
 
+fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::new(fd, PollFlags::POLLIN)
+}
+
 /// Nobody holds a sender any more.
 #[derive(Debug)]
 pub(crate) struct Closed;
@@ -88,9 +92,16 @@ impl<T> Receiver<T> {
 
     /// Waits until an order may be there, `other` can be read or the time is up.
     pub(crate) fn wait(&self, other: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<()> {
-        let timeout = timeout.map(TimeSpec::from_duration);
-        let mut fds = [PollFd::new(self.ear.as_fd(), PollFlags::POLLIN), PollFd::new(other, PollFlags::POLLIN)];
-        match ppoll(&mut fds, timeout, None) {
+        self.poll(&mut [readable(self.ear.as_fd()), readable(other)], timeout)
+    }
+
+    /// Waits until an order may be there or the time is up.
+    pub(crate) fn wait_alone(&self, timeout: Duration) -> io::Result<()> {
+        self.poll(&mut [readable(self.ear.as_fd())], Some(timeout))
+    }
+
+    fn poll(&self, fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
+        match ppoll(fds, timeout.map(TimeSpec::from_duration), None) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }

@@ -8,12 +8,15 @@ use tokio::sync::watch;
 use super::{
     Frame,
     capture::Pieces,
-    rects, scroll,
+    rects,
+    scroll::Scrolls,
     step::{Step, tiles},
 };
 
 /// So many steps back a watcher is told exactly what it missed; at the mirror's pace this is half a second.
 const TRAIL: usize = 32;
+/// Where more tiles of a piece changed, whole rows of them count: to look closer costs more than it spares.
+const TRIMMED: usize = 24;
 
 /// Where the newest frame is shown. It is painted on in place, unless somebody still looks at it.
 pub(super) struct Canvas {
@@ -21,13 +24,14 @@ pub(super) struct Canvas {
     size: Size,
     /// The pixels of a former frame, with its serial, to be written again once nobody looks at it any more.
     retired: Option<(u64, Arc<Vec<u8>>)>,
+    scrolls: Scrolls,
 }
 
 impl Canvas {
     /// Begins with a screen that was read as a whole.
     pub(super) fn new(size: Size, pixels: Vec<u8>) -> Self {
         let shown = Arc::new(watch::Sender::new(Arc::new(first(size, 1, pixels))));
-        Self { shown, size, retired: None }
+        Self { shown, size, retired: None, scrolls: Scrolls::default() }
     }
 
     pub(super) fn shown(&self) -> &Arc<watch::Sender<Arc<Frame>>> {
@@ -42,16 +46,18 @@ impl Canvas {
     /// When all of it was shown already, there is no new frame.
     pub(super) fn draw(&mut self, pieces: &Pieces<'_>) {
         let before = self.shown.borrow().clone();
-        let mut changes = Vec::new();
+        let mut changes: Vec<Rect> = Vec::new();
         for piece in pieces.iter() {
-            for tile in tiles(piece.rect) {
-                changes.extend(difference(&before, tile, |y| piece.row(tile, y)));
+            let (first, row) = (changes.len(), |tile: Rect| move |y: usize| piece.row(tile, y));
+            changes.extend(tiles(piece.rect).filter_map(|tile| changed_rows(&before, tile, row(tile))));
+            if changes.len() - first <= TRIMMED {
+                changes[first..].iter_mut().for_each(|rows| *rows = trimmed(&before, *rows, row(*rows)));
             }
         }
         if changes.is_empty() {
             return;
         }
-        let moved = scroll::find(&before, pieces, &changes);
+        let moved = self.scrolls.find(&before, pieces, &changes);
         let step = Arc::new(Step { serial: before.serial + 1, changes, moved });
         drop(before);
         self.shown.send_modify(|frame| {
@@ -130,18 +136,25 @@ fn span(size: Size, rect: Rect, y: usize) -> std::ops::Range<usize> {
     start..start + rect.width as usize * 4
 }
 
-/// The smallest rectangle around all pixels of `within` that `row` (of the same width) has other colours for.
-fn difference<'a>(shown: &Frame, within: Rect, row: impl Fn(usize) -> &'a [u8]) -> Option<Rect> {
+/// The rows of `within` from the first to the last that `row` (of the same width) has other colours for.
+fn changed_rows<'a>(shown: &Frame, within: Rect, row: impl Fn(usize) -> &'a [u8]) -> Option<Rect> {
     let (top, bottom) = (within.y as usize, within.y as usize + within.height as usize);
-    let before = |y: usize| shown.row(within.x as u32, y as u32, within.width);
     // Rows are compared as a whole first, which is by far the quickest way to find them alike.
-    let differs = |y: &usize| row(*y) != before(*y) && first_difference(row(*y), before(*y)).is_some();
+    let differs = |y: &usize| {
+        let (now, then) = (row(*y), shown.row(within.x as u32, *y as u32, within.width));
+        now != then && first_difference(now, then).is_some()
+    };
     let first = (top..bottom).find(differs)?;
     let last = (first..bottom).rfind(differs).unwrap_or(first);
-    let (mut left, mut right) = (within.width as usize, 0);
-    for y in first..=last {
+    Some(Rect { y: first as i32, height: (last - first) as u32 + 1, ..within })
+}
+
+/// `rows`, the first of which has other colours now, without what is alike on both sides in all of them.
+fn trimmed<'a>(shown: &Frame, rows: Rect, row: impl Fn(usize) -> &'a [u8]) -> Rect {
+    let (mut left, mut right) = (rows.width as usize, 0);
+    for y in rows.y as usize..rows.y as usize + rows.height as usize {
         // Only what lies further out than what is known can widen it.
-        let (now, then) = (row(y), before(y));
+        let (now, then) = (row(y), shown.row(rows.x as u32, y as u32, rows.width));
         let (now_left, then_left) = (&now[..left * 4], &then[..left * 4]);
         if now_left != then_left {
             left = first_difference(now_left, then_left).unwrap_or(left);
@@ -151,8 +164,7 @@ fn difference<'a>(shown: &Frame, within: Rect, row: impl Fn(usize) -> &'a [u8]) 
             right = last_difference(now_right, then_right).map_or(right, |x| right + x + 1);
         }
     }
-    let (width, height) = ((right - left) as u32, (last - first) as u32 + 1);
-    Some(Rect { x: within.x + left as i32, y: first as i32, width, height })
+    Rect { x: rows.x + left as i32, width: (right - left) as u32, ..rows }
 }
 
 /// The first pixel of two rows that differs; their unused bytes are no difference.

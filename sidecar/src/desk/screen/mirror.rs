@@ -38,8 +38,10 @@ use crate::{
 
 /// What is drawn together is mostly reported within this time.
 const COALESCE: Duration = Duration::from_micros(400);
-/// The shortest time between two frames for those who watch.
+/// The time between two frames for those who watch, where the screen changes all the time.
 const PACE: Duration = Duration::from_millis(15);
+/// After quieter times frames may be so much early: a key beside a film does not wait for the pace.
+const EARLY: Duration = Duration::from_millis(30);
 /// How often a server that does not report damage is looked at while somebody watches.
 const LOOK: Duration = Duration::from_millis(100);
 /// A guess at what was drawn saves a round trip; reading more pixels than this in vain costs more.
@@ -75,6 +77,8 @@ struct Mirror {
     /// When the server said that something was drawn that no frame shows yet.
     damaged: Option<Instant>,
     captured: Instant,
+    /// When the next frame is due by the pace.
+    paced: Instant,
     canvas: Canvas,
     /// Around what the server has said so far was drawn; what it says next mostly lies inside.
     guess: Option<Rect>,
@@ -102,7 +106,8 @@ impl Mirror {
         let (cursor, shapes) = watch::channel(Arc::new(shape.unwrap_or_else(cursor::none)));
         let published = Published { frames: canvas.shown().clone(), cursor: shapes };
         let (damaged, captured, guess, bytes) = (None, Instant::now(), None, Vec::new());
-        Ok((Mirror { x, root, source, damage, cursor, damaged, captured, canvas, guess, bytes }, published))
+        let paced = captured;
+        Ok((Mirror { x, root, source, damage, cursor, damaged, captured, paced, canvas, guess, bytes }, published))
     }
 
     fn work(&mut self, inbox: &Receiver<Order>) -> Result<(), ReplyError> {
@@ -132,8 +137,12 @@ impl Mirror {
                 continue;
             }
             self.x.flush()?;
-            let timeout = due.map(|due| due - now);
-            inbox.wait(self.x.stream().as_fd(), timeout).map_err(ConnectionError::IoError)?;
+            match due {
+                // What else the server tells until then changes nothing: it would only wake us.
+                Some(due) => inbox.wait_alone(due - now),
+                None => inbox.wait(self.x.stream().as_fd(), None),
+            }
+            .map_err(ConnectionError::IoError)?;
         }
     }
 
@@ -143,7 +152,7 @@ impl Mirror {
             return None;
         }
         match (self.damaged, &self.damage) {
-            (Some(noticed), _) => Some((noticed + COALESCE).max(self.captured + PACE)),
+            (Some(noticed), _) => Some((noticed + COALESCE).max(self.paced.checked_sub(EARLY).unwrap_or(noticed))),
             (None, Some(_)) => None,
             (None, None) => Some(self.captured + LOOK),
         }
@@ -215,6 +224,7 @@ impl Mirror {
     fn capture(&mut self) -> Result<(), ReplyError> {
         self.damaged = None;
         self.captured = Instant::now();
+        self.paced = self.paced.max(self.captured) + PACE;
         let guess = self.guess.take().filter(|_| self.damage.is_some() && self.source.is_cheap());
         let read = self.read(guess);
         if read.is_err() {

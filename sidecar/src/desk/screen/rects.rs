@@ -94,7 +94,7 @@ fn bottom(rect: &Rect) -> i32 {
     rect.y.saturating_add_unsigned(rect.height)
 }
 
-fn area(rect: &Rect) -> u64 {
+pub(super) fn area(rect: &Rect) -> u64 {
     u64::from(rect.width) * u64::from(rect.height)
 }
 

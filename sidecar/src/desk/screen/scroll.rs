@@ -1,13 +1,14 @@
 //! Finds what scrolled: rows of the new picture that stood elsewhere in the old one.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::{collections::hash_map::Entry, iter};
 
+use foldhash::{HashMap, HashMapExt as _};
 use protocol::action::Rect;
 
 use super::{
     Frame,
     capture::{Piece, Pieces},
-    rects,
+    rects::{self, area},
     step::Moved,
 };
 
@@ -18,36 +19,127 @@ const MIN_ROWS: u32 = 24;
 const SPREAD: u64 = 6;
 /// So many places that are found nowhere else must agree on the distance.
 const MIN_VOTES: u32 = 6;
+/// After so many frames in vain some are left out, and more and more of them up to so many.
+const FEW_IN_VAIN: u32 = 8;
+const LONGEST_PAUSE: u32 = 6;
 /// Rows are looked up together with those below them: within one line of text many are alike.
 const TOGETHER: usize = 8;
 /// Rows are told apart by two stripes of so many pixels: one at the left, where text begins, one in the middle.
 const STRIPE: u32 = 32;
 
-/// A part of `changes` that stands in `before` at another height, where that leaves much less to draw.
-pub(super) fn find(before: &Frame, after: &Pieces<'_>, changes: &[Rect]) -> Option<Moved> {
-    let changed: u64 = changes.iter().map(area).sum();
-    if changed < u64::from(MIN_WIDTH) * u64::from(MIN_ROWS) {
-        return None;
-    }
-    // Text that scrolled differs in some of its columns only: what is between them moved along. Something else that
-    // changed far away is no part of it.
-    let around = rects::union(changes).filter(|all| area(all) <= SPREAD * changed);
-    let largest = rects::clusters(changes).into_iter().max_by_key(area).filter(|part| Some(*part) != around);
-    around.into_iter().chain(largest).find_map(|part| {
-        if part.width < MIN_WIDTH || part.height < MIN_ROWS {
-            return None;
-        }
-        let rows = Rows { before, after: after.iter().find(|piece| rects::holds(&piece.rect, &part))?, part };
-        let distance = rows.distance()?;
-        let to = rows.longest(distance)?;
-        let rest: Vec<Rect> = changes.iter().flat_map(|change| subtract(*change, to)).collect();
-        let left: u64 = rest.iter().map(area).sum();
-        (left * 2 <= changed).then_some(Moved { to, from: (to.x, to.y + distance), rest })
-    })
+/// Looks for scrolled parts from frame to frame.
+#[derive(Default)]
+pub(super) struct Scrolls {
+    /// Of the frame that was looked at last, which is mostly the one before the next.
+    known: Option<Signatures>,
+    /// How often in a row nothing was found, and how many frames are not looked at for that.
+    in_vain: u32,
+    pause: u32,
 }
 
-fn area(rect: &Rect) -> u64 {
-    u64::from(rect.width) * u64::from(rect.height)
+impl Scrolls {
+    /// A part of `changes` that stands in `before` at another height, where that leaves much less to draw. The frame
+    /// after `before` has the next serial.
+    pub(super) fn find(&mut self, before: &Frame, after: &Pieces<'_>, changes: &[Rect]) -> Option<Moved> {
+        let changed: u64 = changes.iter().map(area).sum();
+        if changed < u64::from(MIN_WIDTH) * u64::from(MIN_ROWS) {
+            return None;
+        }
+        if self.pause > 0 {
+            self.pause -= 1;
+            return None;
+        }
+        let found = self.look(before, after, changes, changed);
+        self.in_vain = if found.is_some() { 0 } else { self.in_vain + 1 };
+        // A film is not searched for what scrolled in each of its pictures.
+        self.pause = self.in_vain.saturating_sub(FEW_IN_VAIN).min(LONGEST_PAUSE);
+        found
+    }
+
+    fn look(&mut self, before: &Frame, after: &Pieces<'_>, changes: &[Rect], changed: u64) -> Option<Moved> {
+        // Text that scrolled differs in some of its columns only: what is between them moved along. Something else
+        // that changed far away is no part of it.
+        let around = rects::union(changes).filter(|all| area(all) <= SPREAD * changed);
+        let largest = || rects::clusters(changes).into_iter().max_by_key(area).filter(|part| Some(*part) != around);
+        around.into_iter().chain(iter::once_with(largest).flatten()).find_map(|part| {
+            if part.width < MIN_WIDTH || part.height < MIN_ROWS {
+                return None;
+            }
+            let rows = Rows { before, after: after.iter().find(|piece| rects::holds(&piece.rect, &part))?, part };
+            let was = match self.known.take().filter(|known| known.are_of(before.serial, part)) {
+                Some(known) => known,
+                None => Signatures::new(before.serial, part, |y| rows.row_before(y)),
+            };
+            let now = Signatures::new(before.serial + 1, part, |y| rows.row_after(y));
+            let distance = distance(&was, &now);
+            self.known = Some(now);
+            let distance = distance?;
+            let to = rows.longest(distance)?;
+            let rest: Vec<Rect> = changes.iter().flat_map(|change| subtract(*change, to)).collect();
+            let left: u64 = rest.iter().map(area).sum();
+            (left * 2 <= changed).then_some(Moved { to, from: (to.x, to.y + distance), rest })
+        })
+    }
+}
+
+/// One number for every row of a part of a frame.
+struct Signatures {
+    serial: u64,
+    part: Rect,
+    rows: Vec<u64>,
+}
+
+impl Signatures {
+    fn new<'a>(serial: u64, part: Rect, row: impl Fn(i32) -> &'a [u8]) -> Self {
+        let rows = (part.y..part.y + part.height as i32).map(|y| signature(row(y))).collect();
+        Self { serial, part, rows }
+    }
+
+    fn are_of(&self, serial: u64, part: Rect) -> bool {
+        self.serial == serial && self.part == part
+    }
+
+    /// One for every row, of it and those below it.
+    fn together(&self) -> impl Iterator<Item = u64> {
+        self.rows.windows(TOGETHER).map(|rows| rows.iter().fold(0, |hash, row| mix(hash, *row)))
+    }
+}
+
+/// How far below its new place most of what is found again stood.
+fn distance(was: &Signatures, now: &Signatures) -> Option<i32> {
+    let mut places: HashMap<u64, Option<i32>> = HashMap::with_capacity(was.rows.len());
+    for (y, signature) in (0..).zip(was.together()) {
+        match places.entry(signature) {
+            Entry::Vacant(new) => drop(new.insert(Some(y))),
+            // Rows that stand at several places, such as empty ones, tell nothing.
+            Entry::Occupied(mut known) => drop(known.insert(None)),
+        }
+    }
+    let mut votes: HashMap<i32, u32> = HashMap::new();
+    for (y, signature) in (0..).zip(now.together()) {
+        if let Some(Some(was)) = places.get(&signature) {
+            *votes.entry(was - y).or_default() += 1;
+        }
+    }
+    let (distance, count) = votes.into_iter().filter(|(distance, _)| *distance != 0).max_by_key(|(_, n)| *n)?;
+    (count >= MIN_VOTES).then_some(distance)
+}
+
+/// Of a row's two stripes, in four lanes that a processor works on at once.
+fn signature(row: &[u8]) -> u64 {
+    let stripe = (STRIPE as usize * 4).min(row.len());
+    let middle = (row.len() / 8 * 4).min(row.len() - stripe);
+    let mut lanes = [0u64; 4];
+    for part in [&row[..stripe], &row[middle..middle + stripe]] {
+        let (chunks, rest) = part.as_chunks::<32>();
+        for chunk in chunks {
+            for (lane, word) in lanes.iter_mut().zip(chunk.as_chunks::<8>().0) {
+                *lane = mix(*lane, u64::from_le_bytes(*word));
+            }
+        }
+        lanes[0] = rest.as_chunks::<8>().0.iter().fold(lanes[0], |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    }
+    lanes.into_iter().fold(0, mix)
 }
 
 struct Rows<'a> {
@@ -57,28 +149,6 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// How far below its new place most of what is found again stood.
-    fn distance(&self) -> Option<i32> {
-        let before = self.signatures(|y| self.row_before(y));
-        let after = self.signatures(|y| self.row_after(y));
-        let mut places: HashMap<u64, Option<i32>> = HashMap::with_capacity(before.len());
-        for (y, signature) in (0..).zip(before) {
-            match places.entry(signature) {
-                Entry::Vacant(new) => drop(new.insert(Some(y))),
-                // Rows that stand at several places, such as empty ones, tell nothing.
-                Entry::Occupied(mut known) => drop(known.insert(None)),
-            }
-        }
-        let mut votes: HashMap<i32, u32> = HashMap::new();
-        for (y, signature) in (0..).zip(after) {
-            if let Some(Some(was)) = places.get(&signature) {
-                *votes.entry(was - y).or_default() += 1;
-            }
-        }
-        let (distance, count) = votes.into_iter().filter(|(distance, _)| *distance != 0).max_by_key(|(_, n)| *n)?;
-        (count >= MIN_VOTES).then_some(distance)
-    }
-
     /// The longest run of rows that all stood `distance` further below.
     fn longest(&self, distance: i32) -> Option<Rect> {
         let (mut best, mut begin) = (0..0, None);
@@ -108,23 +178,6 @@ impl<'a> Rows<'a> {
 
     fn row_after(&self, y: i32) -> &'a [u8] {
         self.after.row(self.part, y as usize)
-    }
-
-    /// One for every row, of it and those below it.
-    fn signatures(&self, row: impl Fn(i32) -> &'a [u8]) -> Vec<u64> {
-        let ys = self.part.y..self.part.y + self.part.height as i32;
-        let rows: Vec<u64> = ys.map(|y| self.signature(row(y))).collect();
-        rows.windows(TOGETHER).map(|rows| rows.iter().fold(0, |hash, row| mix(hash, *row))).collect()
-    }
-
-    fn signature(&self, row: &[u8]) -> u64 {
-        let stripe = (STRIPE.min(self.part.width) * 4) as usize;
-        let middle = (self.part.width as usize / 2 * 4).min(row.len() - stripe);
-        let mut hash = 0u64;
-        for part in [&row[..stripe], &row[middle..middle + stripe]] {
-            hash = part.as_chunks::<8>().0.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-        }
-        hash
     }
 }
 
@@ -169,7 +222,11 @@ mod tests {
     fn find(before: &[u8], after: &[u8], changes: &[Rect]) -> Option<Moved> {
         let pixels = Arc::new(before.to_vec());
         let whole = Rect { x: 0, y: 0, width: SIZE.width, height: SIZE.height };
-        super::find(&Frame { size: SIZE, serial: 1, pixels, trail: vec![] }, &Pieces::new(vec![whole], after), changes)
+        Scrolls::default().find(
+            &Frame { size: SIZE, serial: 1, pixels, trail: vec![] },
+            &Pieces::new(vec![whole], after),
+            changes,
+        )
     }
 
     fn paint(pixels: &mut [u8], rect: Rect, colour: impl Fn(u32, u32) -> u32) {

@@ -54,7 +54,8 @@ pub(super) enum Effort {
 pub(super) fn level(wish: Option<u8>, effort: Effort) -> u32 {
     match (wish.unwrap_or(2), effort) {
         (0, _) => 1,
-        (1, Effort::Thorough) => 3,
+        (1, Effort::Thorough) => 2,
+        (2, Effort::Thorough) => 3,
         (_, Effort::Thorough) => 6,
         (..=2, Effort::Quick) => 1,
         (3..=5, Effort::Quick) => 2,

@@ -5,6 +5,8 @@ use super::super::{Area, Picture, colour};
 /// Indices are bytes.
 pub(super) const MAX_COLOURS: usize = 256;
 const SLOTS: usize = 1024;
+/// One pixel in so many, across and down, gives a first impression.
+const SAMPLED: usize = 8;
 /// No colour: those have 24 bits.
 const NONE: u32 = u32::MAX;
 
@@ -34,6 +36,14 @@ impl Palette {
             above = row;
         }
         true
+    }
+
+    /// Are there more colours than `limit` among a few pixels that are spread over `area`?
+    pub(super) fn sees_more(&mut self, picture: Picture<'_>, area: Area, limit: usize) -> bool {
+        self.clear();
+        let rows = picture.rows(area).skip(SAMPLED / 2).step_by(SAMPLED);
+        let mut pixels = rows.flat_map(|row| row.chunks_exact(4).skip(SAMPLED / 2).step_by(SAMPLED));
+        !pixels.all(|pixel| self.add(colour(pixel), limit))
     }
 
     /// Becomes the palette of both lists; `false` when together they are more than `limit`.

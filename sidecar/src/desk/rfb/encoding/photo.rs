@@ -49,7 +49,8 @@ fn has_soft_colours(picture: Picture<'_>, area: Area) -> bool {
 
 fn chroma_difference(left: &[u8], right: &[u8]) -> u32 {
     let above_green = |pixel: &[u8], channel: usize| i32::from(pixel[channel]) - i32::from(pixel[1]);
-    [0, 2].map(|channel| above_green(left, channel).abs_diff(above_green(right, channel))).into_iter().sum()
+    let difference = |channel: usize| above_green(left, channel).abs_diff(above_green(right, channel));
+    difference(0) + difference(2)
 }
 
 #[cfg(test)]

@@ -10,11 +10,15 @@ use super::{
 
 /// Beside this many colours a JPEG is smaller, and its losses are not seen.
 const MAX_COLOURS_BEFORE_JPEG: usize = 96;
-/// A part beside a picture that has so many colours is taken as a part of the picture. Text has fewer, mostly; where it
-/// has not, it is sent exactly as soon as it stands still.
+/// A part beside a picture is taken as a part of it when it has so many colours, or fewer on few pixels. Text has fewer
+/// on many, mostly; where it has not, it is sent exactly as soon as it stands still.
 const MIN_COLOURS_OF_PICTURE: usize = 48;
+const MIN_COLOURS_OF_SLIVER: usize = 12;
+const MAX_PIXELS_PER_COLOUR_OF_SLIVER: usize = 64;
 /// With fewer pixels to a colour than this, a small part is a picture's edge.
-const MIN_PIXELS_PER_COLOUR: usize = 4;
+const MIN_PIXELS_PER_COLOUR: usize = 8;
+/// With more colours than this among its 64 sampled pixels, a tile is a picture.
+const MAX_COLOURS_SAMPLED: usize = 40;
 /// The length of what a rectangle holds has 22 bits. A pixel has up to 4 bytes, and what cannot be compressed may grow
 /// by an eighth when it is tried in a hurry.
 const MAX_PIXELS: usize = 900_000;
@@ -99,7 +103,8 @@ pub(super) fn pieces(picture: Picture<'_>, changes: &[Change], limit: usize, pal
 
 impl Piece {
     fn new(picture: Picture<'_>, change: Change, limit: usize, palette: &mut Palette) -> Self {
-        let content = match palette.read(picture, change.area, limit) {
+        let is_picture = limit < MAX_COLOURS && palette.sees_more(picture, change.area, MAX_COLOURS_SAMPLED);
+        let content = match !is_picture && palette.read(picture, change.area, limit) {
             false => Content::Many,
             true => match palette.colours() {
                 [colour] => Content::Fill(*colour),
@@ -130,11 +135,8 @@ impl Piece {
         let content = match (&self.content, &next.content) {
             (Content::Fill(one), Content::Fill(other)) if one == other && between == 0 => Some(Content::Fill(*one)),
             (Content::Many, Content::Many) if between <= area.pixels() / 8 => Some(Content::Many),
-            (Content::Many, Content::Few(few)) | (Content::Few(few), Content::Many)
-                if limit < MAX_COLOURS && few.len() >= MIN_COLOURS_OF_PICTURE && between == 0 =>
-            {
-                Some(Content::Many)
-            }
+            (Content::Many, Content::Few(_)) if next.is_of_picture(limit) && between == 0 => Some(Content::Many),
+            (Content::Few(_), Content::Many) if self.is_of_picture(limit) && between == 0 => Some(Content::Many),
             (Content::Many, _) | (_, Content::Many) => None,
             (one, other) => {
                 let is_possible = palette.unite(one.colours(), other.colours(), limit);
@@ -147,6 +149,13 @@ impl Piece {
         let is_exact = self.is_exact && next.is_exact && between == 0;
         let columns = (self.columns.0.min(next.columns.0), self.columns.1.max(next.columns.1));
         Some(Piece { area, content, is_exact, columns, row: next.row })
+    }
+
+    /// Beside a picture, is this more of it?
+    fn is_of_picture(&self, limit: usize) -> bool {
+        let (colours, pixels) = (self.content.colours().len(), self.area.pixels());
+        let is_sliver = colours >= MIN_COLOURS_OF_SLIVER && pixels <= colours * MAX_PIXELS_PER_COLOUR_OF_SLIVER;
+        limit < MAX_COLOURS && (colours >= MIN_COLOURS_OF_PICTURE || is_sliver)
     }
 
     /// The bytes that are to be compressed for it.
