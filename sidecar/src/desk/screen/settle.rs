@@ -37,10 +37,10 @@ pub fn bounds(action: &Action) -> Option<Bounds> {
         Some(Bounds { first: ms(first), quiet: ms(quiet), cap: ms(cap) })
     };
     match action {
-        Action::Key { .. } | Action::Type { .. } => bounds(300, 80, 2_500),
-        Action::Click { .. } | Action::Drag { .. } => bounds(350, 80, 2_500),
-        Action::Scroll { .. } => bounds(250, 80, 1_500),
-        Action::HoldKey { .. } | Action::MouseUp { .. } => bounds(250, 80, 2_000),
+        Action::Key { .. } | Action::Type { .. } => bounds(300, 60, 2_500),
+        Action::Click { .. } | Action::Drag { .. } => bounds(350, 60, 2_500),
+        Action::Scroll { .. } => bounds(250, 60, 1_500),
+        Action::HoldKey { .. } | Action::MouseUp { .. } => bounds(250, 60, 2_000),
         Action::MouseDown { .. } | Action::MouseMove { .. } => bounds(120, 60, 1_000),
         Action::Wait { .. } | Action::CursorPosition | Action::Screenshot | Action::Zoom { .. } => None,
     }
@@ -202,12 +202,12 @@ mod tests {
 
     #[test]
     fn what_comes_late_but_within_the_first_window_is_waited_for() {
-        assert_eq!(play(&[(340, WINDOW)]), (420, true));
+        assert_eq!(play(&[(340, WINDOW)]), (400, true));
     }
 
     #[test]
     fn quiet_after_the_last_drawing_is_settled() {
-        assert_eq!(play(&[(30, WINDOW), (90, WINDOW), (160, WINDOW)]), (240, true));
+        assert_eq!(play(&[(30, WINDOW), (80, WINDOW), (130, WINDOW)]), (190, true));
     }
 
     #[test]
@@ -221,13 +221,13 @@ mod tests {
     fn a_caret_or_a_clock_that_repeats_at_its_place_does_not_hold_it_up() {
         let caret: Vec<_> = (0..100).map(|i| (10 + i * 50, CARET)).collect();
 
-        assert_eq!(play(&caret), (140, true));
+        assert_eq!(play(&caret), (120, true));
     }
 
     #[test]
     fn typed_letters_are_tiny_but_each_at_its_own_place() {
-        let typed: Vec<_> = (0..10).map(|i| (i * 60, Rect { x: i as i32 * 8, ..CARET })).collect();
+        let typed: Vec<_> = (0..10).map(|i| (i * 50, Rect { x: i as i32 * 8, ..CARET })).collect();
 
-        assert_eq!(play(&typed), (9 * 60 + 80, true));
+        assert_eq!(play(&typed), (9 * 50 + 60, true));
     }
 }
