@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Peer {
+    /// A desktop that nothing serves: what drawing alone costs, which is a part of every other figure.
+    Nobody,
     Ours,
     X11vnc,
     /// TigerVNC beside an X server; `x0vncserver` is Debian's wrapper around it.
@@ -30,10 +32,11 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    pub(crate) const ALL: [Peer; 4] = [Peer::Ours, Peer::X11vnc, Peer::X0tigervnc, Peer::Xtigervnc];
+    pub(crate) const ALL: [Peer; 5] = [Peer::Nobody, Peer::Ours, Peer::X11vnc, Peer::X0tigervnc, Peer::Xtigervnc];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Peer::Nobody => "nobody",
             Peer::Ours => "ours",
             Peer::X11vnc => "x11vnc",
             Peer::X0tigervnc => "X0tigervnc",
@@ -66,6 +69,7 @@ enum Server {
     Beside(Process),
     /// The display's own X server.
     Within,
+    None,
 }
 
 impl Stage {
@@ -84,6 +88,7 @@ impl Stage {
         }
         display.wait_for_windows(usize::from(terminal.is_some()) + usize::from(film));
         let (server, port) = match peer {
+            Peer::Nobody => return Self { port, server: Server::None, display },
             Peer::Ours => {
                 let desk = Desk::start(&display);
                 let relay = Relay::to(&desk.socket);
@@ -105,7 +110,7 @@ impl Stage {
         match &self.server {
             Server::Ours(_, desk) => vec![desk.pid(), x],
             Server::Beside(server) => vec![server.pid(), x],
-            Server::Within => vec![x],
+            Server::Within | Server::None => vec![x],
         }
     }
 
