@@ -155,7 +155,7 @@ impl Desk {
         }
         let watch = Watch::start(&self.screen).await?;
         let scale = Scale::new(picture, watch.size())?;
-        self.input.act(&action, scale).await?;
+        self.input.act(&action, scale, Some(&self.clipboard)).await?;
         if let Some(bounds) = settle::bounds(&action) {
             let rest = watch.settle(bounds).await?;
             outcome.settled = rest.settled;

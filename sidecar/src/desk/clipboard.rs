@@ -10,11 +10,13 @@ use tokio::{
     time::timeout,
 };
 
+pub use self::loan::Loan;
 use self::owner::Order;
 use super::mailbox::{Sender, mailbox};
 use crate::link::Refusal;
 
 mod give;
+mod loan;
 mod owner;
 mod take;
 
@@ -73,6 +75,14 @@ impl Clipboard {
         }
         let text: Arc<str> = text.into();
         self.orders.ask(|reply| Order::Set(Content::Text(text), reply)).await
+    }
+
+    /// Lets the program of `window`, and no other, find `text` on the clipboard until the loan is dropped; viewers are
+    /// not told. `None` where what is on the clipboard now could not be given back as it is.
+    pub async fn lend(&self, text: &str, window: u32) -> Result<Option<Loan>, Refusal> {
+        let text: Arc<str> = text.into();
+        let fetches = self.orders.ask(|reply| Order::Lend(text, window, reply)).await?;
+        Ok(fetches.map(|fetches| Loan::new(self.orders.clone(), fetches)))
     }
 
     /// The picture that is on the clipboard, if there is one.

@@ -7,12 +7,14 @@ use std::{
 };
 
 use serde_json::json;
+use sidecar::desk::clipboard::Clipboard;
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _};
 
 use crate::display::{DEADLINE, Desk, Display, eventually, read, whole};
 
 const GTK: &str = include_str!("targets/gtk.py");
 const QT: &str = include_str!("targets/qt.py");
+const OFFICE: &str = include_str!("targets/office.xcu");
 const PAGE: &str = include_str!("targets/page.py");
 
 /// What a person may paste: every kind of letter, signs, combined emoji, both directions, lines and tabs.
@@ -22,11 +24,16 @@ const SAMPLE: &str = "The quick brown fox JUMPS, \u{22}0123456789\u{22} !#$%&'()
     🎉😀👍🏽❤️ 👨‍👩‍👧‍👦 🇩🇪🇯🇵 🏴󠁧󠁢󠁥󠁮󠁧󠁿 1️⃣\tעברית שלום العربية مرحبا فارسی हिन्दी ไทย e\u{301}\n\
     the end";
 
+/// Many times what is lent at once, and too little to be pasted.
+const LONG: usize = 250;
+
 /// A program with a place to write in that has the focus.
 struct Target {
     display: Display,
     desk: Desk,
     name: &'static str,
+    /// It keeps what was typed when it is told to.
+    saves: bool,
 }
 
 impl Target {
@@ -63,6 +70,34 @@ impl Target {
         Target::ready(display, "chromium").await
     }
 
+    async fn office() -> Target {
+        let mut display = managed().await;
+        let user = display.path("office/user");
+        fs::create_dir_all(&user).unwrap();
+        fs::write(user.join("registrymodifications.xcu"), OFFICE).unwrap();
+        fs::write(display.path("typed"), "").unwrap();
+        let profile = format!("-env:UserInstallation=file://{}", display.path("office").display());
+        let own = ["--norestore", "--nologo", "--nofirststartwizard", "--writer", "--infilter=Text (encoded):UTF8,LF"];
+        display.run("soffice", &[&[&*profile], &own[..], &["typed"]].concat());
+        eventually("the document is there", async || active_title(&display).contains("typed")).await;
+        let target = Target { saves: true, ..Target::ready(display, "libreoffice").await };
+        // Its window is there long before it takes keys.
+        let press = async |keys: &str| {
+            target.desk.act(json!({"action": "key", "keys": keys})).await.unwrap();
+        };
+        eventually("the document takes keys", async || {
+            press("x ctrl+s").await;
+            read(&target.display.path("typed")).contains('x')
+        })
+        .await;
+        eventually("the document is empty", async || {
+            press("ctrl+a Delete ctrl+s").await;
+            !read(&target.display.path("typed")).contains('x')
+        })
+        .await;
+        target
+    }
+
     async fn start(name: &'static str, program: &str, arguments: &[&str], prepare: impl Fn(&mut Display)) -> Target {
         let mut display = managed().await;
         prepare(&mut display);
@@ -74,7 +109,7 @@ impl Target {
         eventually("the program waits for text", async || display.path("typed").exists()).await;
         eventually("its window has the focus", async || !active_title(&display).is_empty()).await;
         let desk = display.desk().await;
-        Target { display, desk, name }
+        Target { display, desk, name, saves: false }
     }
 
     /// Types a text, and holds that it is what arrived; says how many milliseconds that took.
@@ -86,6 +121,9 @@ impl Target {
         let started = Instant::now();
         let act = async {
             self.desk.act(json!({"action": "type", "text": text})).await.unwrap();
+            if self.saves {
+                self.desk.act(json!({"action": "key", "keys": "ctrl+s"})).await.unwrap();
+            }
         };
         let arrive = async {
             while typed() != wanted && started.elapsed() < DEADLINE {
@@ -162,12 +200,17 @@ async fn a_terminal_takes_every_script() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gtk_text_takes_every_script() {
-    Target::script("gtk", GTK, "area").await.takes_every_script(SAMPLE, 250).await;
+    Target::script("gtk", GTK, "area").await.takes_every_script(SAMPLE, LONG).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_qt_text_takes_every_script() {
-    Target::script("qt", QT, "area").await.takes_every_script(SAMPLE, 250).await;
+    Target::script("qt", QT, "area").await.takes_every_script(SAMPLE, LONG).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_in_libreoffice_takes_every_script() {
+    Target::office().await.takes_every_script(SAMPLE, 100).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,5 +225,51 @@ async fn entries_of_one_line_take_every_script() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_in_chromium_takes_every_script() {
     // A tab moves on to the next field there.
-    Target::chromium().await.takes_every_script(&SAMPLE.replace('\t', " "), 250).await;
+    Target::chromium().await.takes_every_script(&SAMPLE.replace('\t', " "), LONG).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_text_is_pasted_and_nobody_else_sees_it_on_the_clipboard() {
+    let page = Target::chromium().await;
+    let editor = Target::script("gtk-editor", GTK, "editor").await;
+    for mut target in [page, editor] {
+        target.display.run("xclip", &["-quiet", "-selection", "clipboard", "-i", "/etc/hostname"]);
+        let hostname = fs::read_to_string("/etc/hostname").unwrap();
+        let watcher = Clipboard::open(Some(&target.display.name)).await.unwrap();
+        let mut seen = watcher.watch();
+        seen.wait_for(|text| **text == *hostname).await.unwrap();
+        seen.mark_unchanged();
+        let chinese: String = (0..4_000).filter_map(|i| char::from_u32(0x4e00 + i * 3)).collect();
+
+        let before = clipboard_owner(&target.display);
+
+        let took = target.types(&format!("{chinese}\nand a short line")).await;
+
+        eprintln!("{}: 4,000 Chinese characters {took} ms", target.name);
+        assert_ne!(clipboard_owner(&target.display), before, "{}: it was typed", target.name);
+        assert!(!seen.has_changed().unwrap(), "{}: another program was told of the text", target.name);
+        let mut after = Clipboard::open(Some(&target.display.name)).await.unwrap().watch();
+        let is_back = tokio::time::timeout(DEADLINE, after.wait_for(|text| **text == *hostname)).await;
+        assert!(is_back.is_ok(), "{}: the clipboard was not given back", target.name);
+    }
+}
+
+fn clipboard_owner(display: &Display) -> u32 {
+    let (x, _) = display.connect();
+    let clipboard = x.intern_atom(false, b"CLIPBOARD").unwrap().reply().unwrap().atom;
+    x.get_selection_owner(clipboard).unwrap().reply().unwrap().owner
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_on_the_clipboard_is_not_given_up_for_a_paste() {
+    let mut target = Target::script("gtk-picture", GTK, "editor").await;
+    let (_, png) = target.desk.screenshot(whole()).await.unwrap();
+    fs::write(target.display.path("copied.png"), &png).unwrap();
+    target.display.run("xclip", &["-quiet", "-selection", "clipboard", "-t", "image/png", "-i", "copied.png"]);
+    let clipboard = Clipboard::open(Some(&target.display.name)).await.unwrap();
+    eventually("the picture is copied", async || clipboard.picture().await.unwrap().is_some()).await;
+
+    target.types(&"你好，世界".repeat(40)).await;
+
+    assert_eq!(clipboard.picture().await.unwrap().as_deref(), Some(&*png));
 }

@@ -20,6 +20,7 @@ use x11rb::{
 use super::{
     Content, MAX_BYTES, MAX_PICTURE,
     give::{self, Outgoing},
+    loan::Lent,
     take::{Arrival, Incoming},
 };
 use crate::{desk::mailbox::Receiver, link::Refusal};
@@ -27,8 +28,12 @@ use crate::{desk::mailbox::Receiver, link::Refusal};
 pub(super) enum Order {
     Set(Content, oneshot::Sender<Result<(), Refusal>>),
     Picture(PictureReply),
+    Lend(Arc<str>, u32, LoanReply),
+    EndLoan,
 }
 
+/// The count of how often the text was fetched, if it is lent.
+type LoanReply = oneshot::Sender<Result<Option<watch::Receiver<u32>>, Refusal>>;
 type PictureReply = oneshot::Sender<Result<Option<Arc<[u8]>>, Refusal>>;
 
 const PNG_BEGINS: &[u8] = b"\x89PNG\r\n\x1a\n";
@@ -57,6 +62,9 @@ x11rb::atom_manager! {
         TEXT,
         TARGETS,
         TIMESTAMP,
+        MULTIPLE,
+        SAVE_TARGETS,
+        COMPOUND_TEXT,
         INCR,
         CLOUDBOT_CLIPBOARD,
         CLOUDBOT_PICTURE,
@@ -66,6 +74,17 @@ x11rb::atom_manager! {
     }
 }
 
+/// What another program has on the clipboard.
+#[derive(Clone, PartialEq, Eq)]
+enum Theirs {
+    Nothing,
+    /// A text without fonts or anything else to it, so that it can be offered in that program's place.
+    Text(Arc<str>),
+    /// The same, on its way to us.
+    Texts,
+    Other,
+}
+
 struct Owner {
     x: RustConnection,
     window: u32,
@@ -73,6 +92,9 @@ struct Owner {
     published: watch::Sender<Arc<str>>,
     /// What we offer while we own the selection.
     offered: Option<Content>,
+    lent: Option<Lent>,
+    /// What is known of what another program offers.
+    theirs: Theirs,
     text: Incoming,
     picture: Incoming,
     /// Who waits for the picture that another program owns.
@@ -86,7 +108,7 @@ impl Owner {
             .map_err(|e| Refusal::unavailable(format!("connect to the X server for the clipboard: {e}")))?;
         let root = x.setup().roots[number].root;
         let (sender, text) = watch::channel(Arc::from(""));
-        let set_up = || -> Result<(u32, Atoms), ReplyError> {
+        let set_up = || -> Result<(u32, Atoms, bool), ReplyError> {
             let atoms = Atoms::new(&x)?.reply()?;
             let window = x.generate_id().map_err(|_| ConnectionError::UnknownError)?;
             let events = CreateWindowAux::new().event_mask(EventMask::PROPERTY_CHANGE);
@@ -95,9 +117,10 @@ impl Owner {
                 x.xfixes_query_version(5, 0)?.reply()?;
                 x.xfixes_select_selection_input(window, atoms.CLIPBOARD, SelectionEventMask::SET_SELECTION_OWNER)?;
             }
-            Ok((window, atoms))
+            let owner = x.get_selection_owner(atoms.CLIPBOARD)?.reply()?.owner;
+            Ok((window, atoms, owner != x11rb::NONE))
         };
-        let (window, atoms) = set_up().map_err(|e| Refusal::failed(format!("set up the clipboard: {e}")))?;
+        let (window, atoms, is_owned) = set_up().map_err(|e| Refusal::failed(format!("set up the clipboard: {e}")))?;
         let owner = Owner {
             text: Incoming::new(window, atoms.CLOUDBOT_CLIPBOARD, atoms.INCR, MAX_BYTES),
             picture: Incoming::new(window, atoms.CLOUDBOT_PICTURE, atoms.INCR, MAX_PICTURE),
@@ -105,6 +128,8 @@ impl Owner {
             outgoing: Outgoing::default(),
             published: sender,
             offered: None,
+            lent: None,
+            theirs: if is_owned { Theirs::Other } else { Theirs::Nothing },
             x,
             window,
             atoms,
@@ -124,6 +149,8 @@ impl Owner {
                 match inbox.take() {
                     Ok(Some(Order::Set(content, reply))) => drop(reply.send(self.set(content)?)),
                     Ok(Some(Order::Picture(reply))) => self.fetch_picture(reply)?,
+                    Ok(Some(Order::Lend(text, window, reply))) => drop(reply.send(Ok(self.lend(text, window)?))),
+                    Ok(Some(Order::EndLoan)) => self.end_loan()?,
                     Ok(None) => break,
                     Err(_) => return Ok(()),
                 }
@@ -142,8 +169,7 @@ impl Owner {
             Content::Png(_) => Arc::from(""),
         };
         self.offered = Some(content);
-        self.x.set_selection_owner(self.window, self.atoms.CLIPBOARD, x11rb::CURRENT_TIME)?;
-        if self.x.get_selection_owner(self.atoms.CLIPBOARD)?.reply()?.owner != self.window {
+        if !self.own()? {
             self.offered = None;
             return Ok(Err(Refusal::failed("another program took the clipboard in the same moment; try again")));
         }
@@ -152,14 +178,49 @@ impl Owner {
         Ok(Ok(()))
     }
 
+    /// Takes the selection.
+    fn own(&self) -> Result<bool, ReplyError> {
+        self.x.set_selection_owner(self.window, self.atoms.CLIPBOARD, x11rb::CURRENT_TIME)?;
+        Ok(self.x.get_selection_owner(self.atoms.CLIPBOARD)?.reply()?.owner == self.window)
+    }
+
+    fn lend(&mut self, text: Arc<str>, window: u32) -> Result<Option<watch::Receiver<u32>>, ReplyError> {
+        if self.offered.is_none() {
+            match &self.theirs {
+                Theirs::Nothing => {}
+                // From now on it is ours to offer.
+                Theirs::Text(theirs) => self.offered = Some(Content::Text(theirs.clone())),
+                Theirs::Texts | Theirs::Other => return Ok(None),
+            }
+        }
+        if !self.own()? {
+            self.offered = None;
+            return Ok(None);
+        }
+        self.theirs = Theirs::Nothing;
+        let (lent, fetches) = Lent::new(text, window, self.x.setup().resource_id_mask);
+        self.lent = Some(lent);
+        Ok(Some(fetches))
+    }
+
+    fn end_loan(&mut self) -> Result<(), ReplyError> {
+        // Without it somebody else has taken the selection since.
+        if self.lent.take().is_some() && self.offered.is_none() {
+            self.x.set_selection_owner(x11rb::NONE, self.atoms.CLIPBOARD, x11rb::CURRENT_TIME)?;
+        }
+        Ok(())
+    }
+
     fn notice(&mut self, event: Event) -> Result<(), ReplyError> {
         match event {
-            Event::XfixesSelectionNotify(change) if change.owner != self.window && change.owner != x11rb::NONE => {
-                self.offered = None;
+            Event::XfixesSelectionNotify(change) if change.owner == x11rb::NONE => self.theirs = Theirs::Nothing,
+            Event::XfixesSelectionNotify(change) if change.owner != self.window => {
+                self.lose();
+                self.theirs = Theirs::Other;
                 self.give_up_picture();
                 self.ask(self.atoms.TARGETS, &self.text)?;
             }
-            Event::SelectionClear(_) => self.offered = None,
+            Event::SelectionClear(_) => self.lose(),
             Event::SelectionRequest(request) => self.answer(&request)?,
             Event::SelectionNotify(answer) if answer.requestor == self.window => self.receive(&answer)?,
             Event::PropertyNotify(change) => {
@@ -173,6 +234,11 @@ impl Owner {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Another program has the selection.
+    fn lose(&mut self) {
+        (self.offered, self.lent) = (None, None);
     }
 
     /// Asks the owner for the selection; a [`SelectionNotifyEvent`] comes back some time, or never.
@@ -226,6 +292,10 @@ impl Owner {
     fn choose(&mut self, targets: &[u8]) -> Result<(), ReplyError> {
         let a = &self.atoms;
         let has = |target: Atom| targets.chunks_exact(4).any(|listed| listed == target.to_ne_bytes());
+        let texts = [a.UTF8_STRING, a.TEXT_PLAIN_UTF8, a.TEXT_PLAIN, a.STRING, a.TEXT, a.COMPOUND_TEXT];
+        let about = [a.TARGETS, a.TIMESTAMP, a.MULTIPLE, a.SAVE_TARGETS];
+        let is_known = |listed: &[u8]| texts.iter().chain(&about).any(|target| listed == target.to_ne_bytes());
+        self.theirs = if targets.chunks_exact(4).all(is_known) { Theirs::Texts } else { Theirs::Other };
         match [a.UTF8_STRING, a.TEXT_PLAIN_UTF8, a.STRING].into_iter().find(|target| has(*target)) {
             Some(target) => self.ask(target, &self.text),
             None => {
@@ -236,9 +306,13 @@ impl Owner {
     }
 
     /// What another program copied, unless ours has taken its place since.
-    fn publish_copied(&self, text: &str) {
-        if self.offered.is_none() {
-            self.publish(text.into());
+    fn publish_copied(&mut self, text: &str) {
+        if self.offered.is_none() && self.lent.is_none() {
+            let text: Arc<str> = text.into();
+            if self.theirs == Theirs::Texts {
+                self.theirs = Theirs::Text(text.clone());
+            }
+            self.publish(text);
         }
     }
 
@@ -295,7 +369,9 @@ impl Owner {
     fn answer(&mut self, request: &SelectionRequestEvent) -> Result<(), ReplyError> {
         // Programs of old leave the property open; the convention is to use the target's name.
         let property = if request.property == x11rb::NONE { request.target } else { request.property };
-        let given = match self.offered.clone() {
+        let lent = self.lent.as_ref().filter(|lent| lent.is_for(request.requestor));
+        let content = lent.map(|lent| Content::Text(lent.text.clone())).or_else(|| self.offered.clone());
+        let given = match content {
             Some(content) if request.selection == self.atoms.CLIPBOARD => self.give(request, property, content)?,
             _ => false,
         };
@@ -309,6 +385,10 @@ impl Owner {
             property: if given { property } else { x11rb::NONE },
         };
         self.x.send_event(false, request.requestor, EventMask::NO_EVENT, told)?;
+        let lent = self.lent.as_ref().filter(|lent| lent.is_for(request.requestor));
+        if let Some(lent) = lent.filter(|_| given && request.target != self.atoms.TARGETS) {
+            lent.fetched();
+        }
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use x11rb::{
 use super::{
     Order, Reply,
     device::Device,
-    echo::{self, Echo},
+    echo::{self, Echo, Heard},
     keyboard::Keyboard,
 };
 use crate::{desk::mailbox::Receiver, link::Refusal};
@@ -125,6 +125,10 @@ impl Hand {
                 self.device.x.sync()?;
                 let _ = reply.send(typed);
             }
+            Order::PasteTarget(reply) => {
+                let target = self.echo.paste_target(&self.device)?;
+                let _ = reply.send(Ok(target));
+            }
             Order::Heard(wait, reply) => {
                 let call = self.echo.call(&self.device, wait)?;
                 self.listeners.push((call, reply));
@@ -163,17 +167,32 @@ impl Hand {
         if self.listeners.is_empty() {
             return Ok(());
         }
+        if self.listeners.iter().any(|(call, _)| call.until <= Instant::now()) {
+            // Who waits for a busy server looks like one that rests: so we wait for it first.
+            self.device.x.sync()?;
+        }
         let now = Instant::now();
         for (mut call, reply) in std::mem::take(&mut self.listeners) {
             let answered = messages.iter().any(|message| self.echo.answers(&call, message));
-            let over = if answered { call.answered(now) } else { call.until <= now };
-            if !over {
-                self.listeners.push((call, reply));
-                continue;
+            let heard = if answered { call.answered(now) } else { call.look(now) };
+            match heard {
+                Heard::NotYet => {
+                    self.listeners.push((call, reply));
+                    continue;
+                }
+                Heard::Yes => {
+                    self.keyboard.heard(call.pressed);
+                    let _ = reply.send(Ok(()));
+                }
+                Heard::No if self.echo.is_mute(&call) => {
+                    let other_way = self.echo.call(&self.device, call.wait)?;
+                    self.listeners.push((other_way, reply));
+                }
+                Heard::No => {
+                    let message = "the program with the focus does not read its keys; wait until it answers again";
+                    let _ = reply.send(Err(Refusal::timeout(message)));
+                }
             }
-            self.echo.over(&call);
-            self.keyboard.heard(call.pressed);
-            let _ = reply.send(Ok(()));
         }
         if self.listeners.is_empty() {
             self.echo.end(&self.device)?;

@@ -6,7 +6,9 @@ mod hand;
 mod keyboard;
 mod keymap;
 mod keys;
+mod paste;
 mod plan;
+mod reader;
 mod server_map;
 mod spare;
 
@@ -17,6 +19,7 @@ use tokio::sync::oneshot;
 
 use self::{echo::Wait, hand::Stroke, keyboard::Typed, keys::Names, plan::Step};
 use super::{
+    clipboard::Clipboard,
     mailbox::{Sender, mailbox},
     screen::scale::Scale,
 };
@@ -54,6 +57,8 @@ enum Order {
         most: usize,
         reply: Reply<Typed>,
     },
+    /// The window with the focus, if a text can be pasted into it.
+    PasteTarget(Reply<Option<u32>>),
     /// Answers when the window with the focus has read what was done so far.
     Heard(Wait, Reply<()>),
     ReleaseAll(Reply<()>),
@@ -78,14 +83,15 @@ impl Input {
     }
 
     /// Does an action of the agent, coordinates being those of the picture of `scale`. What is out of range or
-    /// unknown is refused before anything is pressed. Dropping the future lifts what it holds.
-    pub async fn act(&self, action: &Action, scale: Scale) -> Result<(), Refusal> {
+    /// unknown is refused before anything is pressed. Dropping the future lifts what it holds. Long text goes by
+    /// `clipboard` where that is faster; without one no other program sees it.
+    pub async fn act(&self, action: &Action, scale: Scale, clipboard: Option<&Clipboard>) -> Result<(), Refusal> {
         let plan = plan::plan(action, &self.names, scale)?;
         let mut grip = Grip { orders: &self.orders, lift: plan.lift };
         for step in plan.steps {
             match step {
                 Step::Strokes(strokes) => self.orders.ask(|reply| Order::Strokes(strokes, reply)).await?,
-                Step::Type(symbols) => self.type_all(symbols.into()).await?,
+                Step::Type(symbols) => self.type_all(symbols.into(), clipboard).await?,
                 Step::Wait(duration) => tokio::time::sleep(duration).await,
             }
         }
@@ -93,9 +99,20 @@ impl Input {
         Ok(())
     }
 
-    async fn type_all(&self, text: Arc<[u32]>) -> Result<(), Refusal> {
+    async fn type_all(&self, text: Arc<[u32]>, mut clipboard: Option<&Clipboard>) -> Result<(), Refusal> {
         let (mut from, mut heard) = (0, 0);
         while from < text.len() {
+            if let Some(by) = clipboard
+                && let Some((line, count)) = paste::worth(&text[from..])
+            {
+                if self.paste(&line, by).await? {
+                    from += count;
+                    heard = from;
+                    continue;
+                }
+                // Who does not take the first does not take the others.
+                clipboard = None;
+            }
             let most = alike(&text[from..]);
             let order = |reply| Order::Type { text: text.clone(), from, most, reply };
             let wait = match self.orders.ask(order).await? {

@@ -1,4 +1,5 @@
-"""A GTK window with a text area, or with a one-line entry; what stands in it is kept in the file `typed`."""
+"""A GTK window with a text area, with a one-line entry, or with an area of a program that is known to paste; what stands
+in it is kept in the file `typed`."""
 import os
 import sys
 
@@ -21,6 +22,8 @@ def keep():
     return True
 
 
+if sys.argv[1:] == ["editor"]:
+    GLib.set_prgname("gedit")
 window = Gtk.Window(title="GTK")
 window.set_default_size(900, 500)
 if sys.argv[1:] == ["entry"]:
