@@ -16,18 +16,18 @@ pub(crate) async fn open(name: &'static str, door: &Door) -> Seat {
 async fn it_shows_the_desktop_and_follows_the_desktops_size() {
     let mut desktop = Desktop::start().await;
     let seat = open("gvnc", &desktop.door().await).await;
-    seat.shows_nearly(&desktop).await;
+    seat.shows(&desktop).await;
 
     desktop.resize("1152x864").await;
 
-    seat.shows_nearly(&desktop).await;
+    seat.shows(&desktop).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_types_every_script_and_points() {
     let mut desktop = Desktop::start().await;
     let seat = open("gvnc-typing", &desktop.door().await).await;
-    seat.shows_nearly(&desktop).await;
+    seat.shows(&desktop).await;
     seat.enter(&desktop, 200, 150).await;
 
     seat.type_text("Hello, World! ~@ü€你\n");

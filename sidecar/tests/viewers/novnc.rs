@@ -29,7 +29,7 @@ use tokio::{
 use crate::{
     desktop::Desktop,
     display::{DEADLINE, answer, eventually},
-    picture::{Distance, Picture},
+    picture::Picture,
 };
 
 const PAGE: &str = "<!doctype html><style>html, body { margin: 0; height: 100%; overflow: hidden }</style>
@@ -77,16 +77,13 @@ impl Browser {
         Picture::from_png(&STANDARD.decode(png.as_str().unwrap()).unwrap())
     }
 
-    /// Waits until the canvas shows what the desktop's X server shows, but for what JPEG loses.
-    pub(crate) fn shows_nearly(&mut self, desktop: &Desktop) -> Distance {
+    /// Waits until the canvas shows exactly what the desktop's X server shows.
+    pub(crate) fn shows(&mut self, desktop: &Desktop) {
         let deadline = Instant::now() + DEADLINE;
-        loop {
-            let seen = self.picture();
-            let distance = desktop.picture().distance(&seen);
-            if let Some(near) = distance.filter(Distance::is_small) {
-                return near;
-            }
+        while self.picture() != desktop.picture() {
             if Instant::now() > deadline {
+                let seen = self.picture();
+                let distance = desktop.picture().distance(&seen);
                 panic!("noVNC never showed the desktop ({distance:?}), see {}", seen.keep("novnc-failed").display());
             }
         }
@@ -163,7 +160,7 @@ fn here(path: &str) -> PathBuf {
 async fn it_shows_the_desktop_types_points_resizes_and_copies() {
     let desktop = Desktop::start().await;
     let mut page = Browser::open(&desktop).await;
-    page.shows_nearly(&desktop);
+    page.shows(&desktop);
     page.picture().keep("novnc");
 
     page.step("point", json!({ "x": 200, "y": 150 }));
@@ -196,5 +193,5 @@ async fn it_shows_the_desktop_types_points_resizes_and_copies() {
 
     page.step("resize", json!({ "width": 1016, "height": 713 }));
     eventually("the desktop follows", async || desktop.size() == (1016, 713)).await;
-    page.shows_nearly(&desktop);
+    page.shows(&desktop);
 }

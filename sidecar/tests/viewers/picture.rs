@@ -118,12 +118,3 @@ pub(crate) struct Distance {
     /// The mean of the squared differences of the channels of those pixels.
     pub(crate) squares: u64,
 }
-
-impl Distance {
-    pub(crate) const NONE: Distance = Distance { pixels: 0, most: 0, squares: 0 };
-
-    /// What JPEG of a fair quality does to a picture, 30 dB, and hardly anybody sees.
-    pub(crate) fn is_small(&self) -> bool {
-        self.squares <= 65
-    }
-}

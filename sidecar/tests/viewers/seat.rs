@@ -23,7 +23,7 @@ use x11rb::{
 use crate::{
     desktop::Desktop,
     display::eventually,
-    picture::{Distance, Picture, Pointer},
+    picture::{Picture, Pointer},
 };
 
 /// Larger than any desktop of these tests with a viewer's own frame around it.
@@ -85,18 +85,8 @@ impl Seat {
 
     /// Waits until the viewer shows exactly what the desktop's X server shows.
     pub(crate) async fn shows(&self, desktop: &Desktop) {
-        self.is_near(desktop, |distance| distance == Distance::NONE).await;
-    }
-
-    /// Waits until the viewer shows what the desktop's X server shows, but for what JPEG loses.
-    pub(crate) async fn shows_nearly(&self, desktop: &Desktop) {
-        self.is_near(desktop, |distance| distance.is_small()).await;
-    }
-
-    async fn is_near(&self, desktop: &Desktop, is_near: impl Fn(Distance) -> bool) {
         eventually(&format!("{} shows the desktop", self.name), async || {
-            let distance = self.picture(desktop).and_then(|seen| desktop.picture().distance(&seen));
-            distance.is_some_and(&is_near)
+            self.picture(desktop).is_some_and(|seen| seen == desktop.picture())
         })
         .await;
         assert!(desktop.picture().colours() > 100, "the desktop is painted: {:?}", desktop.picture());

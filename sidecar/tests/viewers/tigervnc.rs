@@ -35,12 +35,12 @@ async fn it_shows_the_very_pixels_in_every_lossless_encoding() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_shows_nearly_the_same_by_jpeg() {
+async fn it_shows_exactly_the_same_by_jpeg_once_it_stands_still() {
     let mut desktop = Desktop::start().await;
 
     let seat = open("tiger-jpeg", &desktop.door().await, &["-AutoSelect=0", "-QualityLevel=6"]).await;
 
-    seat.shows_nearly(&desktop).await;
+    seat.shows(&desktop).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,8 +18,8 @@ async fn one_that_stalls_holds_up_nobody_and_sees_the_newest_picture_when_it_goe
     let mut tool = Tool::open(&desktop.door().await, "RAW");
     tool.call(&[json!("refreshScreen")]);
     tiger.shows(&desktop).await;
-    gvnc.shows_nearly(&desktop).await;
-    page.shows_nearly(&desktop);
+    gvnc.shows(&desktop).await;
+    page.shows(&desktop);
     tool.shows(&desktop);
 
     let before = tiger.picture(&desktop);
@@ -33,8 +33,8 @@ async fn one_that_stalls_holds_up_nobody_and_sees_the_newest_picture_when_it_goe
     }
     desktop.stop_scrolling().await;
 
-    gvnc.shows_nearly(&desktop).await;
-    page.shows_nearly(&desktop);
+    gvnc.shows(&desktop).await;
+    page.shows(&desktop);
     tool.shows(&desktop);
     assert_eq!(tiger.picture(&desktop).unwrap(), stale, "it stands still");
     kill(tiger.pid(), Signal::SIGCONT).unwrap();

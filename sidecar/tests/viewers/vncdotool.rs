@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::{
     desktop::{Desktop, Door},
     display::{DEADLINE, eventually},
-    picture::{Distance, Picture},
+    picture::Picture,
 };
 
 pub(crate) struct Tool {
@@ -59,7 +59,7 @@ impl Tool {
 
     fn refresh(&mut self, desktop: &Desktop, incremental: bool) {
         let deadline = Instant::now() + DEADLINE;
-        while desktop.picture().distance(&self.picture()) != Some(Distance::NONE) {
+        while desktop.picture() != self.picture() {
             assert!(Instant::now() < deadline, "vncdotool never showed the desktop");
             // What is new is sent only when there is something new: the tool's own patience ends a wait in vain.
             self.call(&[json!("refreshScreen"), json!(incremental)]);

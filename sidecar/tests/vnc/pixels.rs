@@ -2,7 +2,7 @@
 
 use x11rb::{
     connection::Connection,
-    protocol::xproto::{ConnectionExt, CreateGCAux, CreateWindowAux, ImageFormat, WindowClass},
+    protocol::xproto::{ConfigureWindowAux, ConnectionExt, CreateGCAux, CreateWindowAux, ImageFormat, WindowClass},
     wrapper::ConnectionExt as _,
 };
 
@@ -12,8 +12,8 @@ use crate::{
     desktop::Desktop,
 };
 
-/// Shows a picture of so many colours that a viewer who allows losses is sent a JPEG.
-fn show_a_photo(desktop: &Desktop, seed: u32) {
+/// Shows a picture of so many colours that a viewer who allows losses is sent a JPEG, in a window of its own.
+fn show_a_photo(desktop: &Desktop, seed: u32) -> u32 {
     let x = desktop.x();
     let root = x.setup().roots[0].root;
     let (window, pen) = (x.generate_id().unwrap(), x.generate_id().unwrap());
@@ -27,6 +27,7 @@ fn show_a_photo(desktop: &Desktop, seed: u32) {
     // What is drawn stays although its program's connection ends.
     x.set_close_down_mode(x11rb::protocol::xproto::CloseDown::RETAIN_PERMANENT).unwrap();
     x.sync().unwrap();
+    window
 }
 
 #[tokio::test]
@@ -46,6 +47,23 @@ async fn text_that_scrolls_is_copied_by_the_viewer_and_comes_out_right() {
 
     client.until("something was copied", |client| client.copies > 20).await;
 
+    client.shows(&desktop, Format::Bgrx).await;
+}
+
+#[tokio::test]
+async fn a_window_that_is_dragged_is_copied_by_the_viewer_and_comes_out_right() {
+    let mut desktop = Desktop::fixed().await;
+    let window = show_a_photo(&desktop, 3);
+    let mut client = desktop.viewer(&[COPY_RECT, TIGHT]).await;
+    client.request(false).await;
+    client.shows(&desktop, Format::Bgrx).await;
+    assert_eq!(client.copies, 0);
+
+    let x = desktop.x();
+    x.configure_window(window, &ConfigureWindowAux::new().x(163).y(41)).unwrap();
+    x.sync().unwrap();
+
+    client.until("the window was copied", |client| client.copies > 0).await;
     client.shows(&desktop, Format::Bgrx).await;
 }
 

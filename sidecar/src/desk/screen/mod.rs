@@ -11,6 +11,7 @@ mod resize;
 pub mod scale;
 mod scroll;
 pub mod settle;
+mod shift;
 mod step;
 
 use std::sync::Arc;

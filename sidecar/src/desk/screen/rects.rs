@@ -64,6 +64,25 @@ pub(super) fn holds(outer: &Rect, inner: &Rect) -> bool {
     outer.x <= inner.x && outer.y <= inner.y && right(inner) <= right(outer) && bottom(inner) <= bottom(outer)
 }
 
+/// What of `rect` lies outside of `hole`.
+pub(super) fn subtract(rect: Rect, hole: Rect) -> impl Iterator<Item = Rect> {
+    let (x0, y0) = (rect.x, rect.y);
+    let (x1, y1) = (x0 + rect.width as i32, y0 + rect.height as i32);
+    let (hx0, hx1) = (hole.x.clamp(x0, x1), (hole.x + hole.width as i32).clamp(x0, x1));
+    let (hy0, hy1) = (hole.y.clamp(y0, y1), (hole.y + hole.height as i32).clamp(y0, y1));
+    let parts = if hx0 == hx1 || hy0 == hy1 {
+        [(x0, y0, x1, y1), (0, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0)]
+    } else {
+        [(x0, y0, x1, hy0), (x0, hy1, x1, y1), (x0, hy0, hx0, hy1), (hx1, hy0, x1, hy1)]
+    };
+    parts.into_iter().filter(|(x0, y0, x1, y1)| x0 < x1 && y0 < y1).map(|(x0, y0, x1, y1)| Rect {
+        x: x0,
+        y: y0,
+        width: (x1 - x0) as u32,
+        height: (y1 - y0) as u32,
+    })
+}
+
 /// One piece a stripe of the screen, neighbours of the same extent joined.
 fn stripes(rects: &[Rect], screen: Size) -> Vec<Rect> {
     let mut pieces: Vec<Rect> = Vec::new();
@@ -131,6 +150,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_subtracted_is_gone_and_nothing_else(
+            rect in (0..40i32, 0..40i32, 1..30u32, 1..30u32), hole in (0..40i32, 0..40i32, 1..30u32, 1..30u32),
+        ) {
+            let of = |(x, y, width, height)| Rect { x, y, width, height };
+            let (rect, hole) = (of(rect), of(hole));
+            let parts: Vec<_> = subtract(rect, hole).collect();
+            let inside = |r: &Rect, x: i32, y: i32| {
+                (r.x..r.x + r.width as i32).contains(&x) && (r.y..r.y + r.height as i32).contains(&y)
+            };
+            for x in 0..80 {
+                for y in 0..80 {
+                    let wanted = usize::from(inside(&rect, x, y) && !inside(&hole, x, y));
+                    prop_assert_eq!(parts.iter().filter(|part| inside(part, x, y)).count(), wanted);
+                }
+            }
+        }
+
         #[test]
         fn every_damaged_pixel_is_in_exactly_one_piece_inside_the_screen(rects in disjoint()) {
             let pieces = few(rects.clone(), SCREEN);
