@@ -210,7 +210,16 @@ async fn a_qt_text_takes_every_script() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_in_libreoffice_takes_every_script() {
-    Target::office().await.takes_every_script(SAMPLE, 100).await;
+    let target = Target::office().await;
+
+    // It is slow with emoji: each line is an action of its own.
+    let ends = SAMPLE.match_indices('\n').map(|(at, _)| at).chain([SAMPLE.len()]);
+    let mut from = 0;
+    for end in ends {
+        target.types(&SAMPLE[from..end]).await;
+        from = end;
+    }
+    target.types(&mixed(100)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
