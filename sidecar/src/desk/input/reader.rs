@@ -121,7 +121,7 @@ mod tests {
         let until = Instant::now() + Duration::from_millis(50);
         while Instant::now() < until {
             assert!(!reader.has_slept(Threads::All));
-            thread::sleep(Duration::from_millis(4));
+            thread::park_timeout(Duration::from_millis(4));
         }
         end.store(true, Ordering::Relaxed);
         worker.join().unwrap();
@@ -131,7 +131,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !sleeper.has_slept(Threads::All) {
             assert!(Instant::now() < deadline, "a program that waits sleeps");
-            thread::sleep(Duration::from_millis(4));
+            thread::park_timeout(Duration::from_millis(4));
         }
         child.kill().unwrap();
         child.wait().unwrap();

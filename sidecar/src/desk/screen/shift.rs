@@ -40,9 +40,12 @@ pub(super) fn find(before: &Frame, after: &Pieces<'_>, changes: &[Rect]) -> Opti
     (left * 4 <= changed * 3).then_some(Moved { to, from: (to.x + by.0, to.y + by.1), rest })
 }
 
+/// A pixel, counted from the top left one or from another.
+type Offset = (i32, i32);
+
 /// Patterns of the new picture, and where they are.
 struct Places {
-    known: HashMap<u64, (i32, i32)>,
+    known: HashMap<u64, Offset>,
     /// A bit for each value of a hash's upper bits: most of the old picture is passed over by it.
     filter: [u64; 64],
 }
@@ -69,12 +72,12 @@ impl Places {
     }
 
     /// How far away most of them were, and which those are.
-    fn voted(&self, before: &Frame, within: Rect) -> Option<((i32, i32), Vec<(i32, i32)>)> {
+    fn voted(&self, before: &Frame, within: Rect) -> Option<(Offset, Vec<Offset>)> {
         if self.known.len() < MIN_VOTES as usize || (within.width as usize) < WIDTH {
             return None;
         }
         let mut hits: HashMap<u64, u32> = HashMap::new();
-        let mut votes: HashMap<(i32, i32), Vec<(i32, i32)>> = HashMap::new();
+        let mut votes: HashMap<Offset, Vec<Offset>> = HashMap::new();
         for y in (within.y..within.y + within.height as i32).filter(|y| y % ROWS == 0) {
             rolling(before.row(within.x as u32, y as u32, within.width), |x, hash| {
                 if self.filter[(hash >> 58) as usize] >> (hash >> 52 & 63) & 1 == 0 {
@@ -126,12 +129,12 @@ fn rolling(row: &[u8], mut tell: impl FnMut(usize, u64)) {
 struct Block<'a> {
     before: &'a Frame,
     piece: Piece<'a>,
-    by: (i32, i32),
+    by: Offset,
 }
 
 impl Block<'_> {
     /// A large rectangle around the seeds that stood together.
-    fn around(&self, seeds: &[(i32, i32)]) -> Option<Rect> {
+    fn around(&self, seeds: &[Offset]) -> Option<Rect> {
         let left = seeds.iter().map(|seed| seed.0).min()?;
         let right = seeds.iter().map(|seed| seed.0 + WIDTH as i32).max()?;
         let mut rows: Vec<i32> = seeds.iter().map(|seed| seed.1).collect();
