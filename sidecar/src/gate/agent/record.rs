@@ -34,7 +34,10 @@ impl ToolUse {
     }
 
     pub fn is_computer(&self) -> bool {
-        self.toolset.as_deref() == Some("computer")
+        match &self.toolset {
+            Some(toolset) => toolset == "computer",
+            None => self.name == "computer",
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub enum Task {
 pub fn plan(tool: &ToolUse) -> Result<Task, String> {
     match (tool.toolset.as_deref(), tool.name.as_str()) {
         (Some("computer"), member) => computer(member, &tool.input),
+        // The single tool of earlier models: its actions are named and built as the members are.
+        (None, "computer") => computer(&text(&tool.input, "action")?, &tool.input),
         (None, "bash") => bash(&tool.input),
         (None, "str_replace_based_edit_tool") => Ok(Task::Editor(tool.input.clone())),
         (None, "open") => Ok(Task::Open(text(&tool.input, "target")?)),
@@ -270,6 +272,29 @@ mod tests {
 
             assert_eq!((modifiers.as_deref(), at), (Some("shift"), Some(Point { x: 3, y: 4 })));
         }
+    }
+
+    #[test]
+    fn the_single_tools_actions_are_the_members() {
+        let single = |input| plan(&ToolUse { toolset: None, ..member("computer", input) });
+        for (name, input) in [
+            ("left_click", json!({"coordinate": [3, 4], "key": "ctrl"})),
+            ("key", json!({"text": "Return"})),
+            ("hold_key", json!({"text": "shift", "duration": 1})),
+            ("scroll", json!({"coordinate": [3, 4], "scroll_direction": "up", "scroll_amount": 2, "text": "alt"})),
+            ("left_click_drag", json!({"start_coordinate": [0, 0], "coordinate": [5, 5]})),
+            ("zoom", json!({"region": [0, 0, 10, 10]})),
+            ("screenshot", json!({})),
+        ] {
+            let mut with_action = input.clone();
+            with_action["action"] = json!(name);
+
+            let task = single(with_action);
+
+            assert!(task.is_ok(), "{task:?}");
+            assert_eq!(task, plan(&member(name, input)));
+        }
+        assert!(single(json!({"coordinate": [1, 2]})).unwrap_err().contains("`action`"));
     }
 
     #[test]
