@@ -23,6 +23,16 @@ impl Scope {
     pub const ALL: &[Scope] = &[Scope::View, Scope::Control, Scope::Chat, Scope::Files, Scope::Shell];
 }
 
+/// Who uses a credential: only people can take control, programs are on the agent's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// In a browser, by its cookie.
+    Person,
+    /// By a token.
+    Program,
+}
+
 /// The audience of a capability: one generation of one desktop.
 pub fn audience(desktop: &DesktopId, generation: i64) -> String {
     format!("{desktop}/{generation}")
@@ -36,6 +46,7 @@ pub struct Capability {
     /// See [`audience`].
     pub aud: String,
     pub sub: UserId,
+    pub actor: Actor,
     pub scopes: Vec<Scope>,
     /// Unix seconds.
     pub iat: i64,

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{MessageId, SessionId, error::Problem, event::Event, session::SessionState};
+use crate::{MessageId, SessionId, error::Problem, event::Event, lease::ControlStatus, session::SessionState};
 
 /// From the browser.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -16,6 +16,10 @@ pub enum ChatUp {
     Send { client_id: String, text: String },
     /// Stops whatever the agent does, at once.
     Stop,
+    /// Lets an action run; `approval` is the `seq` of the event that asked. Counts once it is stored.
+    Approve { approval: i64 },
+    /// Does not let it run: at once, even when control is away.
+    Deny { approval: i64 },
 }
 
 /// To the browser.
@@ -50,6 +54,10 @@ pub enum ChatDown {
     /// A tool has begun to run.
     ToolStarted {
         tool_use_id: String,
+    },
+    /// Who drives: sent at the beginning, and whenever it changes.
+    Control {
+        status: ControlStatus,
     },
     Accepted {
         client_id: String,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{DesktopId, Millis, spelled::spelled};
+use crate::{DesktopId, Millis, lease::Holder, spelled::spelled};
 
 /// A size in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -63,6 +63,9 @@ pub struct Desktop {
     pub created_at: Millis,
     /// When it entered its present state.
     pub state_since: Millis,
+    /// The person who has taken control of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub holder: Option<Holder>,
 }
 
 /// Body of `POST desktops`.

@@ -52,6 +52,8 @@ codes! {
     EmailTaken => 409, "The e-mail address is taken";
     Conflict => 409, "This does not fit the present state";
     DesktopNotReady => 409, "The desktop is not ready";
+    PersonDrives => 409, "A person drives this desktop";
+    NotTheHolder => 409, "You do not hold control of this desktop";
     DesktopLimit => 409, "You have as many desktops as you may";
     IdempotencyMismatch => 409, "This Idempotency-Key was used for another request";
     SequenceConflict => 409, "The record has moved on";

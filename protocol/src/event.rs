@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use crate::{
     MessageId, Millis, UserId,
     action::{Point, Rect},
+    approval::{ApprovalAnswered, ApprovalAsked},
     desktop::Size,
     session::SessionState,
 };
@@ -34,6 +35,18 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// A use of a tool waits for a person's word; the session is `waiting_approval`.
+    ApprovalAsked(ApprovalAsked),
+    /// A person's word on it; the session is `running` again.
+    ApprovalAnswered(ApprovalAnswered),
+    /// A person drove and has handed control back: the model reads the note and sees the picture.
+    HandedBack {
+        user_id: UserId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        picture: Option<Picture>,
+    },
     /// A word from CloudBot itself to the people in the chat; the model never sees it.
     Notice { text: String },
 }
@@ -50,6 +63,9 @@ pub struct AssistantMessage {
     pub model: String,
     #[serde(default)]
     pub usage: Usage,
+    /// Absent where the model's prices are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_microusd: Option<u64>,
 }
 
 /// Tokens, as the provider counted them.

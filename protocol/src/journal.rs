@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     UserId,
+    approval::Verdict,
     event::{Event, EventBody},
+    model::Model,
     session::SessionState,
+    settings::SessionSettings,
 };
 
 /// An append. The same `client_id` again gets the first answer again; an old generation is refused
@@ -18,7 +21,7 @@ pub struct Append {
     pub expected_seq: i64,
     /// At most 64 characters, unique in the session.
     pub client_id: String,
-    /// Anything but a user's message, which goes by [`Say`].
+    /// Anything but what people say: a message goes by [`Say`], a word on an action by [`Judged`].
     pub body: EventBody,
 }
 
@@ -40,6 +43,17 @@ pub struct Say {
     pub text: String,
 }
 
+/// Body of `POST /vm/v1/sessions/{id}/verdicts`: what a person answered in the chat socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Judged {
+    pub generation: i64,
+    pub user_id: UserId,
+    /// The `seq` of the event that asked.
+    pub approval: i64,
+    pub verdict: Verdict,
+}
+
 /// Answer of `GET /vm/v1/sessions/{id}/events?after=SEQ&limit=N` (at most 500).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Events {
@@ -48,5 +62,7 @@ pub struct Events {
     pub state: SessionState,
     /// As in [`WorkSession`](crate::vm::WorkSession).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
+    pub model: Option<Model>,
+    #[serde(default)]
+    pub settings: SessionSettings,
 }

@@ -5,6 +5,7 @@
 
 pub mod accessibility;
 pub mod action;
+pub mod approval;
 pub mod capability;
 pub mod chat;
 pub mod desktop;
@@ -14,9 +15,13 @@ pub mod event;
 pub mod ids;
 pub mod journal;
 pub mod key;
+pub mod lease;
+pub mod model;
 pub mod paths;
 pub mod recording;
+pub mod secret;
 pub mod session;
+pub mod settings;
 mod spelled;
 pub mod user;
 pub mod vm;

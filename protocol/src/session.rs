@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{DesktopId, MessageId, Millis, SessionId, spelled::spelled};
+use crate::{
+    DesktopId, MessageId, Millis, SessionId,
+    settings::{SessionSettings, Spent},
+    spelled::spelled,
+};
 
 spelled! {
     /// Where a session is in its life.
@@ -44,6 +48,8 @@ pub struct Session {
     pub archived: bool,
     /// The `seq` of its newest event; 0 when it has none.
     pub last_seq: i64,
+    pub settings: SessionSettings,
+    pub spent: Spent,
     pub created_at: Millis,
     pub updated_at: Millis,
 }
@@ -58,6 +64,8 @@ pub struct CreateSession {
     /// 1 to 200 characters; the first message's beginning unless told.
     #[serde(default)]
     pub title: Option<String>,
+    #[serde(default)]
+    pub settings: SessionSettings,
 }
 
 /// Body of `PATCH sessions/{id}`.
@@ -68,6 +76,9 @@ pub struct PatchSession {
     pub title: Option<String>,
     #[serde(default)]
     pub archived: Option<bool>,
+    /// All of them, in the place of the earlier ones.
+    #[serde(default)]
+    pub settings: Option<SessionSettings>,
 }
 
 /// Body of `POST sessions/{id}/messages`.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DesktopId, SessionId, VmId, desktop::Size};
+use crate::{DesktopId, SessionId, VmId, desktop::Size, lease::Lease, model::Model, settings::SessionSettings};
 
 /// What a VM is born with (its user-data on EC2, a file on one machine): JSON, at most 16 KB, no secret but the token.
 #[derive(Clone, Serialize, Deserialize)]
@@ -51,6 +51,9 @@ pub struct Assignment {
     /// Ed25519 public key (SPKI, PEM) that capabilities are checked with.
     pub capability_key_pem: String,
     pub size: Size,
+    /// As control last heard of it: a new VM goes on where the one before it was.
+    #[serde(default)]
+    pub lease: Lease,
 }
 
 /// Body of `POST /vm/v1/report`: sent when it changes, and every 10 s as a sign of life.
@@ -97,7 +100,9 @@ pub struct WorkSession {
     pub session_id: SessionId,
     /// Absent when the owner has no provider key: the chat is a console then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
+    pub model: Option<Model>,
+    #[serde(default)]
+    pub settings: SessionSettings,
 }
 
 /// The DNS name in a VM's certificate, which the edge demands when it connects.

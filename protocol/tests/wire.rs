@@ -2,8 +2,9 @@
 
 use insta::assert_json_snapshot;
 use protocol::{
-    accessibility::*, action::*, capability::*, chat::*, desktop::*, edge::*, error::*, event::*, journal::*, key::*,
-    recording::*, session::*, user::*, vm::*, window::*, *,
+    accessibility::*, action::*, approval::*, capability::*, chat::*, desktop::*, edge::*, error::*, event::*,
+    journal::*, key::*, lease::*, model::*, recording::*, secret::*, session::*, settings::*, user::*, vm::*,
+    window::*, *,
 };
 use serde_json::json;
 
@@ -36,6 +37,30 @@ fn event() -> Event {
             },
         }),
     }
+}
+
+fn holder() -> Holder {
+    Holder { user_id: id("usr"), since: 1_700_000_000_000 }
+}
+
+fn settings() -> SessionSettings {
+    SessionSettings {
+        model: Some("claude".into()),
+        system_prompt: Some("Answer in German.".into()),
+        approvals: ApprovalPolicy::Risky,
+        tools: [("bash".to_owned(), ToolRule::Ask)].into(),
+        approval_timeout_s: 600,
+        budgets: Budgets {
+            steps: Some(200),
+            seconds: Some(3600),
+            tokens: Some(1_000_000),
+            cost_microusd: Some(5_000_000),
+        },
+    }
+}
+
+fn model() -> Model {
+    Model { prices: Some(Prices { input: 1, output: 2, cache_write: 3, cache_read: 4 }), ..Model::named("claude") }
 }
 
 #[test]
@@ -80,6 +105,7 @@ fn desktops() {
             generation: 2,
             created_at: 1,
             state_since: 2,
+            holder: Some(holder()),
         }),
         json!(CreateDesktop { name: Some("Work".into()), size: Some(Size::MIN) }),
         json!(PatchDesktop { name: Some("Work".into()) }),
@@ -94,6 +120,17 @@ fn a_name_is_spelled_alike_in_json_and_as_text() {
     }
     for state in SessionState::ALL {
         assert_eq!(json!(state), json!(state.as_str()));
+    }
+    let others = [
+        ApprovalPolicy::ALL.iter().map(|it| (json!(it), it.as_str())).collect::<Vec<_>>(),
+        ToolRule::ALL.iter().map(|it| (json!(it), it.as_str())).collect(),
+        Risk::ALL.iter().map(|it| (json!(it), it.as_str())).collect(),
+        Verdict::ALL.iter().map(|it| (json!(it), it.as_str())).collect(),
+        Driver::ALL.iter().map(|it| (json!(it), it.as_str())).collect(),
+        ComputerTool::ALL.iter().map(|it| (json!(it), it.as_str())).collect(),
+    ];
+    for (json, text) in others.concat() {
+        assert_eq!(json, json!(text));
     }
     for provider in ModelProvider::ALL {
         assert_eq!(json!(provider), json!(provider.as_str()));
@@ -111,11 +148,13 @@ fn sessions() {
             reason: None,
             archived: false,
             last_seq: 7,
+            settings: SessionSettings::default(),
+            spent: Spent::default(),
             created_at: 1,
             updated_at: 2,
         }),
-        json!(CreateSession { desktop_id: Some(id("dsk")), title: None }),
-        json!(PatchSession { title: None, archived: Some(true) }),
+        json!(CreateSession { desktop_id: Some(id("dsk")), title: None, settings: settings() }),
+        json!(PatchSession { title: None, archived: Some(true), settings: None }),
         json!(PostMessage { text: "Open the terminal".into(), client_id: "c-1".into() }),
         json!(PostedMessage { message_id: id("msg"), seq: 1 }),
         json!(Page { items: vec![1], next: Some("cursor".into()) }),
@@ -169,9 +208,32 @@ fn the_record() {
             stop_reason: "end_turn".into(),
             model: "console".into(),
             usage: Usage { input_tokens: 1, output_tokens: 2, ..Usage::default() },
+            cost_microusd: Some(33),
         })),
         json!(EventBody::StateChanged { state: SessionState::Failed, reason: Some("the provider refused".into()) }),
+        json!(EventBody::ApprovalAsked(ApprovalAsked {
+            tool_use_id: "toolu_1".into(),
+            tool: "key".into(),
+            risk: Some(Risk::Submit),
+            shown: "Return".into(),
+            timeout_s: 600,
+            picture: Some(picture()),
+            mark: Some(Point { x: 300, y: 200 }),
+            region: Some(Rect { x: 290, y: 190, width: 20, height: 20 }),
+        })),
+        json!(EventBody::ApprovalAnswered(ApprovalAnswered {
+            approval: 4,
+            verdict: Verdict::Denied,
+            user_id: id("usr"),
+        })),
+        json!(EventBody::HandedBack {
+            user_id: id("usr"),
+            note: Some("I have signed in.".into()),
+            picture: Some(picture()),
+        }),
         json!(EventBody::Notice { text: "The desktop was restarted.".into() }),
+        json!([json!(ApprovalPolicy::ALL), json!(ToolRule::ALL), json!(Risk::ALL), json!(Verdict::ALL)]),
+        json!(Judge { approval: 4 }),
     ]);
 }
 
@@ -180,6 +242,8 @@ fn the_chat_socket() {
     assert_json_snapshot!([
         json!(ChatUp::Send { client_id: "c-1".into(), text: "Hello".into() }),
         json!(ChatUp::Stop),
+        json!(ChatUp::Approve { approval: 4 }),
+        json!(ChatUp::Deny { approval: 4 }),
         json!(ChatDown::Hello { session_id: id("ses"), state: SessionState::Idle, last_seq: 0, model: None }),
         json!(ChatDown::Event { event: event() }),
         json!(ChatDown::Delta {
@@ -191,9 +255,41 @@ fn the_chat_socket() {
         }),
         json!(ChatDown::Discarded { message_id: id("msg") }),
         json!(ChatDown::ToolStarted { tool_use_id: "toolu_1".into() }),
+        json!(ChatDown::Control { status: control() }),
         json!(ChatDown::Accepted { client_id: "c-1".into(), seq: 1 }),
         json!(ChatDown::Problem { client_id: None, problem: Problem::new(Code::NotFound, "No such session.") }),
     ]);
+}
+
+fn control() -> ControlStatus {
+    ControlStatus {
+        driver: Driver::Person,
+        holder: Some(holder()),
+        requested_by: Some(id("usr")),
+        session_id: Some(id("ses")),
+    }
+}
+
+#[test]
+fn control_of_a_desktop() {
+    assert_json_snapshot!([
+        json!(control()),
+        json!(Driver::ALL),
+        json!(HandBack { note: Some("I have signed in.".into()), picture: Some(SHA256.into()) }),
+        json!(PutLease { generation: 1, lease: Lease { epoch: 3, holder: Some(holder()) } }),
+    ]);
+}
+
+#[test]
+fn secrets() {
+    assert_json_snapshot!([
+        json!(PutSecret { value: "hunter2".into() }),
+        json!(Secret { name: "BANK_PASSWORD".into(), stored_at: 1 }),
+        json!(SecretValue { value: "hunter2".into() }),
+    ]);
+    for (name, good) in [("A", true), ("BANK_2", true), ("", false), ("bank", false), ("2A", false), ("Ä", false)] {
+        assert_eq!(is_name(name), good, "{name}");
+    }
 }
 
 #[test]
@@ -237,6 +333,7 @@ fn what_a_vm_says_and_hears() {
             generation: 1,
             capability_key_pem: "-----BEGIN".into(),
             size: Size::DEFAULT,
+            lease: Lease::default(),
         }),
         json!(Report {
             generation: 1,
@@ -248,7 +345,11 @@ fn what_a_vm_says_and_hears() {
         json!(Notice::Hello),
         json!(Notice::Work { session_id: id("ses") }),
         json!(Notice::Stop { session_id: id("ses") }),
-        json!(Work { session: Some(WorkSession { session_id: id("ses"), model: Some("claude".into()) }) }),
+        json!(Work {
+            session: Some(WorkSession { session_id: id("ses"), model: Some(model()), settings: settings() }),
+        }),
+        json!(ComputerTool::ALL),
+        json!(Judged { generation: 1, user_id: id("usr"), approval: 4, verdict: Verdict::Approved }),
         json!(Append {
             generation: 1,
             expected_seq: 4,
@@ -257,7 +358,13 @@ fn what_a_vm_says_and_hears() {
         }),
         json!(Appended { seq: 4, at: 1 }),
         json!(Say { generation: 1, user_id: id("usr"), client_id: "c-1".into(), text: "Hello".into() }),
-        json!(Events { events: vec![event()], last_seq: 3, state: SessionState::Running, model: None }),
+        json!(Events {
+            events: vec![event()],
+            last_seq: 3,
+            state: SessionState::Running,
+            model: None,
+            settings: SessionSettings::default(),
+        }),
     ]);
 }
 
@@ -268,6 +375,7 @@ fn what_the_edge_asks() {
             iss: ISSUER.into(),
             aud: audience(&id("dsk"), 2),
             sub: id("usr"),
+            actor: Actor::Person,
             scopes: Scope::ALL.to_vec(),
             iat: 1,
             exp: 1 + LIFETIME_S,
