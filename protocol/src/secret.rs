@@ -26,6 +26,10 @@ pub struct SecretValue {
     pub value: String,
 }
 
+/// How the agent writes a secret that it types: this, the name, [`PLACEHOLDER_END`].
+pub const PLACEHOLDER: &str = "{{secret:";
+pub const PLACEHOLDER_END: &str = "}}";
+
 /// Is it a name that a secret may have?
 pub fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())

@@ -57,6 +57,9 @@ fn kinds(control: &Control) -> Vec<&'static str> {
         EventBody::AssistantMessage(_) => "assistant",
         EventBody::ToolResult(_) => "result",
         EventBody::StateChanged { state, .. } => state.as_str(),
+        EventBody::ApprovalAsked(_) => "asked",
+        EventBody::ApprovalAnswered(_) => "answered",
+        EventBody::HandedBack { .. } => "handed_back",
         EventBody::Notice { .. } => "notice",
     };
     control.events.iter().map(|event| kind(&event.body)).collect()
@@ -198,6 +201,7 @@ async fn what_a_dead_process_left_open_is_marked_and_never_replayed() {
                 stop_reason: "tool_use".to_owned(),
                 model: MODEL.to_owned(),
                 usage: Default::default(),
+                cost_microusd: None,
             }));
         });
     })

@@ -302,7 +302,7 @@ async fn a_viewers_password_is_handed_on_and_what_is_none_is_refused() {
     assert_eq!(refused.status(), 422);
     house.desk.with(|desk| {
         let viewers: Vec<&Call> = desk.calls.iter().filter(|call| matches!(call, Call::Vnc { .. })).collect();
-        let [Call::Vnc { control: false, password: Some(password) }] = viewers[..] else { panic!("{viewers:?}") };
+        let [Call::Vnc { control: false, password: Some(password), .. }] = viewers[..] else { panic!("{viewers:?}") };
         assert_eq!(password.bytes(), b"S3cr3t!!");
     });
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use nix::{sys::signal::Signal, unistd::getuid};
-use sidecar::link::{Answer, Call, Format, ScreenshotCall, frame};
+use sidecar::link::{Answer, Call, FloorRule, Format, ScreenshotCall, frame};
 
 use crate::{
     display::Display,
@@ -64,7 +64,8 @@ impl Drop for Desk {
 
 /// Opens a viewer that may drive: from here on the stream is RFB.
 pub fn view(socket: &Path) -> UnixStream {
-    let (stream, answer) = begin(socket, &Call::Vnc { control: true, password: None });
+    assert_eq!(begin(socket, &Call::Floor { rule: FloorRule::Anyone }).1, Answer::Done);
+    let (stream, answer) = begin(socket, &Call::Vnc { control: true, seat: "ada".into(), password: None });
     assert_eq!(answer, Answer::Done);
     stream
 }

@@ -18,9 +18,10 @@ use super::{
     apps,
     clipboard::Clipboard,
     files::editor,
+    floor::Floor,
     health,
     input::Input,
-    recording::Recorder,
+    recording::{Pause, Recorder},
     screen::{
         Screen, encode,
         scale::{self, Scale},
@@ -30,7 +31,7 @@ use super::{
     vnc::Studio,
     windows,
 };
-use crate::link::{Answer, Call, Refusal, ScreenshotCall, frame::MAX_BYTES};
+use crate::link::{Answer, Call, FloorRule, Refusal, ScreenshotCall, frame::MAX_BYTES};
 
 /// How long a painted session may take to show its panel; some have none.
 const PANEL_BOUND: Duration = Duration::from_secs(3);
@@ -42,11 +43,13 @@ pub(super) struct Desk {
     pub(super) input: Input,
     pub(super) clipboard: Clipboard,
     pub(super) studio: Studio,
+    pub(super) floor: Floor,
     pub(super) accessibility: Accessibility,
     shells: Arc<Shells>,
     recorder: Recorder,
     /// Actions are done one after another, or one would wait for what the other draws.
     pub(super) acting: Arc<Mutex<()>>,
+    giving: Arc<Mutex<()>>,
     /// Since when the session's first picture is there, and whether it is whole and has come to rest.
     painted_since: Arc<OnceLock<Instant>>,
     first_painted: Arc<OnceCell<()>>,
@@ -60,9 +63,11 @@ impl Desk {
             input,
             clipboard,
             studio: Studio::default(),
+            floor: Floor::closed(),
             accessibility: Accessibility::default(),
             shells: Arc::new(shells),
             acting: Arc::default(),
+            giving: Arc::default(),
             painted_since: Arc::default(),
             first_painted: Arc::default(),
         }
@@ -87,7 +92,7 @@ impl Desk {
             },
             Call::Recording { order } => self.record(order).await,
             Call::Health => self.health().await,
-            Call::Act { action, picture } => self.act(action, picture).await.map(Answer::Acted),
+            Call::Act { action, picture, secret } => self.act(action, picture, secret).await.map(Answer::Acted),
             Call::Bash { session, command, timeout_ms } => {
                 self.shells.run(session, command, Duration::from_millis(timeout_ms)).await.map(Answer::Shell)
             }
@@ -113,6 +118,7 @@ impl Desk {
                 self.shells.end_all().await;
                 self.input.release_all().await.map(|()| Answer::Done)
             }
+            Call::Floor { rule } => self.give_floor(rule).await.map(|()| Answer::Done),
             Call::Vnc { .. } => Err(Refusal::failed("a viewer has no single answer")),
         };
         (answered.unwrap_or_else(Answer::Refused), None)
@@ -131,15 +137,16 @@ impl Desk {
             let waited = self.painted_since.get_or_init(Instant::now).elapsed();
             if !health.panel && waited < PANEL_BOUND {
                 let detail = "the panel has not come yet".to_owned();
-                return Ok(Answer::Health { painted: false, screen: health.screen, detail });
+                return Ok(Answer::Health { painted: false, screen: health.screen, detail, floor: self.floor.rule() });
             }
             let settled = async { Watch::start(&self.screen).await?.settle(settle::FIRST_PAINT).await.map(drop) };
             self.first_painted.get_or_try_init(|| settled).await?;
         }
-        Ok(Answer::Health { painted: health.painted, screen: health.screen, detail: health.detail })
+        let floor = self.floor.rule();
+        Ok(Answer::Health { painted: health.painted, screen: health.screen, detail: health.detail, floor })
     }
 
-    async fn act(&self, action: Action, picture: Option<Size>) -> Result<ActionOutcome, Refusal> {
+    async fn act(&self, action: Action, picture: Option<Size>, secret: bool) -> Result<ActionOutcome, Refusal> {
         let _alone = self.acting.lock().await;
         let mut outcome = ActionOutcome { settled: true, waited_ms: 0, position: None, changed: None };
         match action {
@@ -155,7 +162,7 @@ impl Desk {
         }
         let watch = Watch::start(&self.screen).await?;
         let scale = Scale::new(picture, watch.size())?;
-        self.input.act(&action, scale, Some(&self.clipboard)).await?;
+        self.input.act(&action, scale, (!secret).then_some(&self.clipboard)).await?;
         if let Some(bounds) = settle::bounds(&action) {
             let rest = watch.settle(bounds).await?;
             outcome.settled = rest.settled;
@@ -165,12 +172,34 @@ impl Desk {
         Ok(outcome)
     }
 
+    /// Viewers' input is dropped before anything else happens, and taken again after everything has.
+    async fn give_floor(&self, rule: FloorRule) -> Result<(), Refusal> {
+        let _one_at_a_time = self.giving.lock().await;
+        if matches!(rule, FloorRule::Only { .. }) {
+            self.floor.set(FloorRule::Nobody);
+            self.shells.freeze().await;
+            self.recorder.pause(Pause::Takeover).await;
+            self.input.release_all().await?;
+            self.floor.set(rule);
+        } else {
+            let was_taken = self.floor.is_taken();
+            self.floor.set(FloorRule::Nobody);
+            self.input.release_all().await?;
+            if was_taken {
+                self.recorder.resume(Pause::Takeover).await;
+                self.shells.thaw().await;
+            }
+            self.floor.set(rule);
+        }
+        Ok(())
+    }
+
     async fn record(&self, order: Option<RecordingOrder>) -> Result<Answer, Refusal> {
         match order {
             Some(RecordingOrder::Start) => self.recorder.start().await?,
             Some(RecordingOrder::Stop) => self.recorder.stop().await?,
-            Some(RecordingOrder::Pause) => self.recorder.pause("it was paused").await,
-            Some(RecordingOrder::Resume) => self.recorder.resume().await,
+            Some(RecordingOrder::Pause) => self.recorder.pause(Pause::Order).await,
+            Some(RecordingOrder::Resume) => self.recorder.resume(Pause::Order).await,
             None => {}
         }
         Ok(Answer::Recording(self.recorder.status().await))

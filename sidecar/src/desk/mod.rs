@@ -8,6 +8,7 @@ mod apps;
 mod calls;
 pub mod clipboard;
 mod files;
+pub mod floor;
 mod health;
 pub mod input;
 mod jpeg;

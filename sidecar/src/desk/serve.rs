@@ -113,9 +113,9 @@ async fn connection(mut stream: UnixStream, desk: Desk, places: Places, stop: Ca
         let refusal = Refusal::unavailable(format!("the desk already serves {most} {kind}; end one"));
         return timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Refused(refusal))).await?;
     };
-    if let Call::Vnc { control, password } = call {
+    if let Call::Vnc { control, seat, password } = call {
         timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Done)).await??;
-        return view(stream, desk, control, password, stop).await;
+        return view(stream, desk, Guest { control, seat, password }, stop).await;
     }
     let body = match call {
         Call::SetClipboard { .. } => timeout(BODY_TIMEOUT, frame::read_bytes(&mut stream)).await??,
@@ -138,16 +138,19 @@ async fn connection(mut stream: UnixStream, desk: Desk, places: Places, stop: Ca
     timeout(ANSWER_TIMEOUT, written).await?
 }
 
-/// Serves a viewer to its end; it is never dropped on the way, so that it can lift what it holds.
-async fn view(
-    stream: UnixStream,
-    desk: Desk,
+/// What the gate says of a viewer.
+struct Guest {
     control: bool,
+    seat: String,
     password: Option<Password>,
-    stop: CancellationToken,
-) -> io::Result<()> {
-    let Desk { screen, input, clipboard, studio, .. } = desk;
-    let viewer = vnc::Viewer { control, password, screen, input, clipboard, studio, name: "CloudBot".into() };
+}
+
+/// Serves a viewer to its end; it is never dropped on the way, so that it can lift what it holds.
+async fn view(stream: UnixStream, desk: Desk, guest: Guest, stop: CancellationToken) -> io::Result<()> {
+    let Desk { screen, input, clipboard, studio, floor, .. } = desk;
+    let Guest { control, seat, password } = guest;
+    let viewer =
+        vnc::Viewer { control, seat, floor, password, screen, input, clipboard, studio, name: "CloudBot".into() };
     let served = vnc::serve(stream, viewer, stop).await;
     if let Err(ServeError::Protocol(ProtocolError::Password)) = &served {
         tracing::warn!("a viewer was refused: its password is wrong");

@@ -17,6 +17,7 @@ use futures_util::{
 };
 use protocol::{
     MessageId, SessionId, UserId,
+    approval::Verdict,
     capability::Capability,
     chat::{ChatDown, ChatUp},
     error::{Code, Problem},
@@ -116,6 +117,7 @@ impl Chat {
 
     async fn converse(&mut self, stream: &mut SplitStream<WebSocket>) -> Result<(), End> {
         let (begun, mut live) = self.agent.live().join(&self.session);
+        let mut standing = self.agent.lease().watch();
         let mut begun = Some(begun);
         let mut sends = FuturesUnordered::new();
         let mut ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
@@ -126,8 +128,9 @@ impl Chat {
                 page = OptionFuture::from(reading.as_mut()), if reading.is_some() => {
                     let Some(page) = page else { continue };
                     reading = self.take_page(page).await?.map(|wait| self.read(wait));
-                    if reading.is_none() && self.feed.greeted {
-                        for frame in begun.take().into_iter().flatten() {
+                    if reading.is_none() && self.feed.greeted && let Some(begun) = begun.take() {
+                        standing.mark_changed();
+                        for frame in begun {
                             self.frame(frame).await?;
                         }
                     }
@@ -145,6 +148,11 @@ impl Chat {
                     Err(RecvError::Lagged(_)) => return Err(SLOW),
                     Err(RecvError::Closed) => return Err((close_code::AWAY, "the desktop is going away")),
                 },
+                changed = standing.changed(), if begun.is_none() => {
+                    changed.map_err(|_| GONE)?;
+                    let status = standing.borrow_and_update().status();
+                    self.send(&ChatDown::Control { status }).await?;
+                }
                 message = stream.next() => {
                     heard = Instant::now();
                     match message {
@@ -155,7 +163,9 @@ impl Chat {
                         Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
                     }
                 }
-                Some(answer) = sends.next() => self.send(&answer).await?,
+                Some(answer) = sends.next() => if let Some(answer) = answer {
+                    self.send(&answer).await?;
+                },
                 _ = ping.tick() => {
                     if heard.elapsed() > SILENT_FOR {
                         return Ok(());
@@ -166,13 +176,17 @@ impl Chat {
         }
     }
 
-    /// What one frame of the browser asks for; the future gives the answer to it.
-    fn heed(&self, text: &str, in_flight: usize) -> Option<BoxFuture<'static, ChatDown>> {
+    /// What one frame of the browser asks for; the future gives the answer to it, if it has one.
+    fn heed(&self, text: &str, in_flight: usize) -> Option<BoxFuture<'static, Option<ChatDown>>> {
+        let judge = |approval, verdict| {
+            let (agent, session, user) = (self.agent.clone(), self.session.clone(), self.user.clone());
+            Some(judge(agent, session, user, approval, verdict).boxed())
+        };
         match serde_json::from_str(text) {
             Ok(ChatUp::Send { client_id, .. }) if in_flight >= IN_FLIGHT => {
                 let detail = "earlier messages still wait: send it again in a moment";
                 let problem = Problem::new(Code::TooManyRequests, detail);
-                Some(ready(ChatDown::Problem { client_id: Some(client_id), problem }).boxed())
+                Some(ready(Some(ChatDown::Problem { client_id: Some(client_id), problem })).boxed())
             }
             Ok(ChatUp::Send { client_id, text }) => {
                 Some(say(self.agent.clone(), self.session.clone(), self.user.clone(), client_id, text).boxed())
@@ -181,11 +195,16 @@ impl Chat {
                 self.agent.stop(&self.session);
                 None
             }
+            Ok(ChatUp::Approve { approval }) => judge(approval, Verdict::Approved),
+            Ok(ChatUp::Deny { approval }) => {
+                self.agent.deny(&self.session, approval);
+                judge(approval, Verdict::Denied)
+            }
             // serde's message may quote what was typed.
             Err(error) => {
                 let detail = format!("column {} is not understood", error.column());
                 let problem = Problem::new(Code::MalformedRequest, detail);
-                Some(ready(ChatDown::Problem { client_id: None, problem }).boxed())
+                Some(ready(Some(ChatDown::Problem { client_id: None, problem })).boxed())
             }
         }
     }
@@ -209,7 +228,7 @@ impl Chat {
                         session_id: self.session.clone(),
                         state: page.state,
                         last_seq: page.last_seq,
-                        model: page.model,
+                        model: page.model.map(|model| model.name),
                     };
                     self.send(&hello).await?;
                 }
@@ -261,8 +280,29 @@ impl Chat {
     }
 }
 
-async fn say(agent: Agent, session: SessionId, user: UserId, client_id: String, text: String) -> ChatDown {
-    match agent.journal().say(&session, user, client_id.clone(), text).await {
+async fn judge(agent: Agent, session: SessionId, user: UserId, approval: i64, verdict: Verdict) -> Option<ChatDown> {
+    let problem = match agent.journal().judge(&session, user, approval, verdict).await {
+        Ok(_) => {
+            agent.look(&session);
+            return None;
+        }
+        Err(EdgeError::Problem(problem)) => problem,
+        Err(EdgeError::Unreachable(cause)) => {
+            tracing::warn!(%cause, %session, "store a person's word");
+            let detail = match verdict {
+                Verdict::Approved => {
+                    "CloudBot's record does not answer, so nothing is approved: try again in a moment."
+                }
+                Verdict::Denied => "The action will not run. CloudBot's record does not answer, and hears of it later.",
+            };
+            Problem::new(Code::Unavailable, detail)
+        }
+    };
+    Some(ChatDown::Problem { client_id: None, problem })
+}
+
+async fn say(agent: Agent, session: SessionId, user: UserId, client_id: String, text: String) -> Option<ChatDown> {
+    Some(match agent.journal().say(&session, user, client_id.clone(), text).await {
         Ok(posted) => {
             agent.look(&session);
             ChatDown::Accepted { client_id, seq: posted.seq }
@@ -273,7 +313,7 @@ async fn say(agent: Agent, session: SessionId, user: UserId, client_id: String, 
             let detail = "CloudBot's record does not answer, so the message is not stored: send it again in a moment.";
             ChatDown::Problem { client_id: Some(client_id), problem: Problem::new(Code::Unavailable, detail) }
         }
-    }
+    })
 }
 
 /// What one browser has seen.

@@ -120,10 +120,10 @@ impl Desk {
     }
 
     /// A viewer's raw byte stream of RFB.
-    pub async fn vnc(&self, control: bool, password: Option<Password>) -> Result<UnixStream, DeskError> {
+    pub async fn vnc(&self, control: bool, seat: String, password: Option<Password>) -> Result<UnixStream, DeskError> {
         bounded(Duration::from_secs(10), async {
             let mut connection = self.connect().await?;
-            match exchange(&mut connection, &Call::Vnc { control, password }).await? {
+            match exchange(&mut connection, &Call::Vnc { control, seat, password }).await? {
                 Answer::Done => Ok(connection),
                 _ => Err(DeskError::Nonsense),
             }
@@ -197,7 +197,7 @@ mod tests {
             frame::write_json(&mut connection, &Answer::Text { text: "x".repeat(1000) }).await.unwrap();
         };
 
-        let (refused, ()) = tokio::join!(desk.vnc(true, None), answer);
+        let (refused, ()) = tokio::join!(desk.vnc(true, "ada".to_owned(), None), answer);
 
         assert!(matches!(refused, Err(DeskError::Nonsense)));
     }

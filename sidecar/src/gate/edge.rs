@@ -92,6 +92,11 @@ impl Edge {
         send(self.request(Method::POST, path)?.timeout(ANSWER_WITHIN).json(body)).await.map(drop)
     }
 
+    /// Puts and reads no answer but its status.
+    pub async fn put(&self, path: &str, body: &impl Serialize) -> Result<(), EdgeError> {
+        send(self.request(Method::PUT, path)?.timeout(ANSWER_WITHIN).json(body)).await.map(drop)
+    }
+
     pub async fn put_bytes(&self, path: &str, media_type: &str, bytes: bytes::Bytes) -> Result<(), EdgeError> {
         let request = self.request(Method::PUT, path)?.timeout(ANSWER_WITHIN);
         send(request.header(http::header::CONTENT_TYPE, media_type).body(Body::from(bytes))).await.map(drop)

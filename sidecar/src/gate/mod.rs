@@ -2,10 +2,12 @@
 
 pub mod agent;
 pub mod chat;
+pub mod clock;
 pub mod desk;
 pub mod edge;
 pub mod http;
 pub mod identity;
+pub mod lease;
 pub mod model;
 pub mod patience;
 
@@ -19,8 +21,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{
     agent::{Agent, journal::Journal},
     desk::Desk,
-    http::{App, capability::Capabilities},
+    http::{App, capability::Capabilities, control::Preview},
     identity::{enrol::Identity, key::StateDir, report, tls, user_data},
+    lease::Lease,
 };
 
 /// What the gate is told when it starts.
@@ -56,9 +59,10 @@ pub async fn run(args: Args, stop: CancellationToken) -> anyhow::Result<()> {
 
     // The desktop comes up while the VM enrols.
     let (health, watched) = watch::channel(DeskHealth::Waiting { reason: "the desktop starts".to_owned() });
-    tasks.spawn(report::watch_desk(desk.clone(), health, stop.clone()));
+    let (knows, desk_knows) = watch::channel(true);
+    tasks.spawn(report::watch_desk(desk.clone(), health, knows, stop.clone()));
     let begin = async {
-        let identity = Identity::establish(&user_data, state).await?;
+        let identity = Identity::establish(&user_data, state.clone()).await?;
         let assignment = identity.assignment().await;
         anyhow::Ok((identity, assignment))
     };
@@ -74,11 +78,21 @@ pub async fn run(args: Args, stop: CancellationToken) -> anyhow::Result<()> {
         };
         tasks.spawn(report::report(identity.edge.clone(), report, watched.clone(), over.clone(), stop.clone()));
         let journal = Journal { edge: identity.edge.clone(), generation: assignment.generation };
-        let agent = Agent::new(journal, desk.clone());
+        let lease = Lease::open(state, assignment.lease.clone())?;
+        tasks.spawn(lease.clone().keep_floor(desk.clone(), desk_knows, stop.clone()));
+        tasks.spawn(lease.clone().report(identity.edge.clone(), assignment.generation, over.clone(), stop.clone()));
+        let agent = Agent::new(journal, desk.clone(), lease.clone());
         tasks.spawn(agent.clone().work(watched, over.clone(), stop.clone()));
         tasks.spawn(agent.clone().heed_notices(over, stop.clone()));
-        let app =
-            App { capabilities: Capabilities::of(&assignment)?, desk, agent, tasks: tasks.clone(), stop: stop.clone() };
+        let app = App {
+            capabilities: Capabilities::of(&assignment)?,
+            desk,
+            agent,
+            lease,
+            preview: Preview::default(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        };
         let tls = tls::server(&identity.roots, identity.shown.clone())?;
         tasks.spawn(http::serve::serve(listener, tls, http::router(Arc::new(app)), tasks.clone(), stop.clone()));
         tasks.spawn(identity.keep_fresh(stop.clone()));

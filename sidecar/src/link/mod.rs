@@ -33,6 +33,9 @@ pub enum Call {
     Act {
         action: Action,
         picture: Option<Size>,
+        /// The text is a secret: it goes by keys alone, past the clipboard and every other program.
+        #[serde(default)]
+        secret: bool,
     },
     Screenshot(ScreenshotCall),
     /// Runs a command in the persistent shell of `session`.
@@ -82,6 +85,11 @@ pub enum Call {
     },
     /// Lifts every held key and button, ends every command.
     ReleaseAll,
+    /// Says who drives from now on; keys and buttons come up. Once a person does, shells are frozen and nothing is
+    /// recorded until that is over.
+    Floor {
+        rule: FloorRule,
+    },
     /// Says how the recording stands, after doing what is asked.
     Recording {
         order: Option<RecordingOrder>,
@@ -92,13 +100,26 @@ pub enum Call {
         offset: u64,
         length: u32,
     },
-    /// A viewer of the screen; without `control` its input is dropped. One that comes with a `password` has to
-    /// show that it knows it.
+    /// A viewer of the screen; without `control` its input is dropped, and whatever it is while the floor is not
+    /// its `seat`'s. One that comes with a `password` has to show that it knows it.
     Vnc {
         control: bool,
+        seat: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         password: Option<Password>,
     },
+}
+
+/// Whose input the desk takes from viewers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "snake_case")]
+pub enum FloorRule {
+    /// The desktop is idle: whoever may control it.
+    Anyone,
+    /// The agent drives.
+    Nobody,
+    /// The person of this seat has taken control.
+    Only { seat: String },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +179,9 @@ pub enum Answer {
         painted: bool,
         screen: Size,
         detail: String,
+        /// What the gate said last; `None` when this desk has not been told anything yet.
+        #[serde(default)]
+        floor: Option<FloorRule>,
     },
     Acted(ActionOutcome),
     /// `picture` is the size of the encoded picture that follows, `screen` that of the screen.

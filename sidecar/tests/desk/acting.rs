@@ -239,7 +239,8 @@ async fn whatever_is_refused_has_pressed_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_action_that_is_given_up_lifts_what_it_holds() {
     let (_display, desk, target) = target().await;
-    let action = |value| Call::Act { action: serde_json::from_value::<Action>(value).unwrap(), picture: None };
+    let action =
+        |value| Call::Act { action: serde_json::from_value::<Action>(value).unwrap(), picture: None, secret: false };
 
     let hold = desk.begin(&action(json!({"action": "hold_key", "keys": "ctrl+F6", "duration_ms": 60_000}))).await;
     eventually("it is held", async || !target.nothing_is_down()).await;

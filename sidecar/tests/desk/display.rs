@@ -185,7 +185,7 @@ impl Desk {
         picture: Option<Size>,
     ) -> Result<ActionOutcome, Refusal> {
         let action: Action = serde_json::from_value(action).unwrap();
-        match self.call(&Call::Act { action, picture }).await? {
+        match self.call(&Call::Act { action, picture, secret: false }).await? {
             Answer::Acted(outcome) => Ok(outcome),
             other => panic!("{other:?}"),
         }

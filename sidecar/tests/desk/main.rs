@@ -5,6 +5,7 @@ mod acting;
 mod apps;
 mod clipboard;
 mod display;
+mod floor;
 mod process;
 mod recording;
 mod screen;

@@ -17,7 +17,7 @@ async fn the_desktop_is_painted_once_a_window_manager_and_something_to_see_are_t
     let mut display = Display::fixed();
     let desk = display.desk().await;
     let health = async || match desk.call(&Call::Health).await {
-        Ok(Answer::Health { painted, screen, detail }) => (painted, screen, detail),
+        Ok(Answer::Health { painted, screen, detail, floor: None }) => (painted, screen, detail),
         other => panic!("{other:?}"),
     };
 
@@ -147,7 +147,7 @@ async fn the_editor_and_the_opener_answer_over_the_socket() {
 async fn viewers_have_a_bounded_number_of_places_and_leave_those_of_the_calls_alone() {
     let display = Display::fixed();
     let desk = display.desk().await;
-    let viewer = Call::Vnc { control: false, password: None };
+    let viewer = Call::Vnc { control: false, seat: "ada".into(), password: None };
     let mut held = Vec::new();
     let refused = loop {
         let mut stream = desk.begin(&viewer).await;
@@ -170,7 +170,7 @@ async fn a_viewer_with_a_password_has_to_show_it_and_a_wrong_one_stands_in_the_l
     let display = Display::fixed();
     let desk = display.desk().await;
     let password = serde_json::from_str("\"S3cr3t!!\"").unwrap();
-    let mut stream = desk.begin(&Call::Vnc { control: true, password: Some(password) }).await;
+    let mut stream = desk.begin(&Call::Vnc { control: true, seat: "ada".into(), password: Some(password) }).await;
     assert_eq!(answer(&mut stream).await, Ok(Answer::Done));
 
     stream.write_all(b"RFB 003.008\n\x02").await.unwrap();
@@ -189,7 +189,7 @@ async fn a_viewer_gets_the_raw_stream_of_rfb_after_the_answer() {
     let desk = display.desk().await;
     let mut stream = UnixStream::connect(&desk.socket).await.unwrap();
 
-    frame::write_json(&mut stream, &Call::Vnc { control: false, password: None }).await.unwrap();
+    frame::write_json(&mut stream, &Call::Vnc { control: false, seat: "ada".into(), password: None }).await.unwrap();
 
     assert_eq!(answer(&mut stream).await, Ok(Answer::Done));
     let mut version = [0; 12];

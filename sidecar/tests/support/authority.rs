@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use protocol::{
     DesktopId, UserId, VmId,
-    capability::{self, Capability, Scope},
+    capability::{self, Actor, Capability, Scope},
     desktop::Size,
     vm::{Assignment, EDGE_SERVER_NAME, server_name},
 };
@@ -67,15 +67,17 @@ impl Keys {
             generation: GENERATION,
             capability_key_pem: self.signer.public_key_pem(),
             size: Size::DEFAULT,
+            lease: Default::default(),
         }
     }
 
-    pub fn capability(&self, user: &UserId, scopes: &[Scope]) -> String {
+    pub fn capability(&self, user: &UserId, actor: Actor, scopes: &[Scope]) -> String {
         let now = jsonwebtoken::get_current_timestamp() as i64;
         let claims = Capability {
             iss: capability::ISSUER.to_owned(),
             aud: capability::audience(&self.desktop, GENERATION),
             sub: user.clone(),
+            actor,
             scopes: scopes.to_vec(),
             iat: now,
             exp: now + capability::LIFETIME_S,

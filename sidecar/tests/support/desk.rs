@@ -12,10 +12,11 @@ use protocol::{
     desktop::Size,
     window::{Application, Evidence, Launch, Launched, Window, WindowOutcome},
 };
-use sidecar::link::{Answer, Call, ClipboardForm, Format, Refusal, RefusalKind, frame};
+use sidecar::link::{Answer, Call, ClipboardForm, FloorRule, Format, Refusal, RefusalKind, frame};
 use tokio::{
     io::AsyncReadExt,
     net::{UnixListener, UnixStream},
+    sync::watch,
     task::JoinSet,
 };
 
@@ -30,6 +31,10 @@ pub struct Seen {
     pub calls: Vec<Call>,
     /// Commands that were cancelled by closing their connection.
     pub cancelled: Vec<String>,
+    colour: u8,
+    held: Vec<(String, watch::Receiver<()>)>,
+    /// Who was said to drive.
+    pub floors: Vec<FloorRule>,
     /// What was put on the clipboard.
     pub copied: Vec<Vec<u8>>,
 }
@@ -38,6 +43,9 @@ pub struct Desk {
     seen: Arc<Mutex<Seen>>,
     _tasks: JoinSet<()>,
 }
+
+/// Holds a command until it is dropped.
+pub struct Hold(#[expect(dead_code, reason = "its drop is what counts")] watch::Sender<()>);
 
 impl Desk {
     pub fn start(socket: &Path) -> Self {
@@ -57,6 +65,18 @@ impl Desk {
     /// For a house beside a real one.
     pub fn none() -> Self {
         Self { seen: Arc::default(), _tasks: JoinSet::new() }
+    }
+
+    /// Gives the screen another colour.
+    pub fn paint(&self, colour: u8) {
+        self.seen.lock().unwrap().colour = colour;
+    }
+
+    /// Lets this command run until the answer is dropped.
+    pub fn hold(&self, command: &str) -> Hold {
+        let (hold, held) = watch::channel(());
+        self.seen.lock().unwrap().held.push((command.to_owned(), held));
+        Hold(hold)
     }
 
     pub fn with<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
@@ -88,13 +108,29 @@ fn window() -> Window {
     }
 }
 
+/// A small picture of one colour.
+fn picture(colour: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, 4, 4);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&[colour; 48]).unwrap();
+    bytes
+}
+
+/// What the gate said last.
+fn floor(seen: &Mutex<Seen>) -> Option<FloorRule> {
+    seen.lock().unwrap().floors.last().cloned()
+}
+
 async fn answer(mut connection: UnixStream, seen: Arc<Mutex<Seen>>) {
     let Ok(call) = frame::read_json::<_, Call>(&mut connection).await else { return };
-    if call != Call::Health {
-        seen.lock().unwrap().calls.push(call.clone());
+    match &call {
+        Call::Health => {}
+        Call::Floor { rule } => seen.lock().unwrap().floors.push(rule.clone()),
+        call => seen.lock().unwrap().calls.push(call.clone()),
     }
     let answer = match call {
-        Call::Health => Answer::Health { painted: true, screen: SCREEN, detail: String::new() },
+        Call::Health => Answer::Health { painted: true, screen: SCREEN, detail: String::new(), floor: floor(&seen) },
         Call::Act { action, .. } => {
             // A point that no screen has is refused, as the desk does.
             if format!("{action:?}").contains("99999") {
@@ -106,12 +142,13 @@ async fn answer(mut connection: UnixStream, seen: Arc<Mutex<Seen>>) {
             }
         }
         Call::Screenshot(call) => {
-            let bytes: &[u8] = match call.format {
-                Format::Png => b"\x89PNG\r\n\x1a\nscreen",
-                Format::Jpeg { .. } => b"\xff\xd8\xffscreen",
+            let colour = seen.lock().unwrap().colour;
+            let bytes = match call.format {
+                Format::Png => picture(colour),
+                Format::Jpeg { .. } => [b"\xff\xd8\xffscreen", &[colour][..]].concat(),
             };
             let _ = frame::write_json(&mut connection, &Answer::Screenshot { picture: SCREEN, screen: SCREEN }).await;
-            let _ = frame::write_bytes(&mut connection, bytes).await;
+            let _ = frame::write_bytes(&mut connection, &bytes).await;
             return;
         }
         Call::Bash { command, .. } if command.starts_with("sleep") => {
@@ -120,6 +157,11 @@ async fn answer(mut connection: UnixStream, seen: Arc<Mutex<Seen>>) {
             return;
         }
         Call::Bash { command, .. } => {
+            let held = seen.lock().unwrap().held.iter().find(|(of, _)| *of == command).map(|(_, held)| held.clone());
+            if let Some(mut held) = held {
+                // Until the sender is gone.
+                let _ = held.changed().await;
+            }
             let output = format!("ran {command}\n");
             Answer::Shell(ShellOutput { output, exit_code: Some(0), timed_out: false, cut_bytes: 0 })
         }
@@ -167,7 +209,7 @@ async fn answer(mut connection: UnixStream, seen: Arc<Mutex<Seen>>) {
             unanswered: 0,
             took_ms: 4,
         }),
-        Call::BashRestart { .. } | Call::ReleaseAll => Answer::Done,
+        Call::BashRestart { .. } | Call::ReleaseAll | Call::Floor { .. } => Answer::Done,
         Call::Recording { .. } => Answer::Refused(Refusal::unavailable("there is no screen")),
         Call::ReadRecording { name, offset, length } => {
             if name != "film.mp4" {

@@ -9,8 +9,9 @@ use std::{
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::{Path, Query, State},
+    extract::{DefaultBodyLimit, Path, Query, Request, State},
     http::{HeaderMap, StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
@@ -21,10 +22,15 @@ use hyper_util::{
 };
 use protocol::{
     MessageId, SessionId, UserId,
+    approval::{ApprovalAnswered, Verdict},
     error::{Code, Problem},
     event::{Event, EventBody},
-    journal::{Append, Appended, Events, Say},
+    journal::{Append, Appended, Events, Judged, Say},
+    lease::{Lease, PutLease},
+    model::Model,
+    secret::SecretValue,
     session::{PostedMessage, SessionState},
+    settings::SessionSettings,
     vm::{EnrolRequest, Enrolled, Notice, Report, Work, WorkSession},
 };
 use serde_json::Value;
@@ -49,6 +55,10 @@ pub enum Piece {
 pub struct Control {
     pub session: Option<SessionId>,
     pub model: Option<String>,
+    pub settings: SessionSettings,
+    pub secrets: HashMap<String, String>,
+    /// What the gate told of who drives.
+    pub leases: Vec<Lease>,
     pub events: Vec<Event>,
     pub blobs: HashMap<String, Bytes>,
     pub reports: Vec<Report>,
@@ -61,6 +71,7 @@ pub struct Control {
     pub interjections: VecDeque<String>,
     pub replies: VecDeque<Reply>,
     pub asked: Vec<(HeaderMap, Value)>,
+    cut: bool,
     known: HashMap<String, i64>,
     notices: Vec<Notice>,
 }
@@ -72,6 +83,8 @@ impl Control {
             match &event.body {
                 EventBody::StateChanged { state: new, .. } => state = *new,
                 EventBody::UserMessage { .. } if !state.has_work() => state = SessionState::Queued,
+                EventBody::ApprovalAsked(_) => state = SessionState::WaitingApproval,
+                EventBody::ApprovalAnswered(_) => state = SessionState::Running,
                 _ => {}
             }
         }
@@ -91,6 +104,20 @@ impl Control {
             self.notices.push(Notice::Work { session_id });
         }
         PostedMessage { message_id, seq }
+    }
+
+    /// A person's word on what waits for it.
+    pub fn judge(&mut self, approval: i64, verdict: Verdict) -> i64 {
+        let seq =
+            self.add(EventBody::ApprovalAnswered(ApprovalAnswered { approval, verdict, user_id: UserId::generate() }));
+        if let Some(session_id) = self.session.clone() {
+            self.notices.push(Notice::Work { session_id });
+        }
+        seq
+    }
+
+    fn brief(&self) -> (Option<Model>, SessionSettings) {
+        (self.model.as_deref().map(Model::named), self.settings.clone())
     }
 
     pub fn notify(&mut self, notice: Notice) {
@@ -117,8 +144,13 @@ impl Edge {
             .route("/vm/v1/notices", get(notices))
             .route("/vm/v1/sessions/{id}/events", get(events).post(append))
             .route("/vm/v1/sessions/{id}/messages", post(say))
+            .route("/vm/v1/sessions/{id}/verdicts", post(judge))
+            .route("/vm/v1/lease", put(put_lease))
+            .route("/vm/v1/secrets/{name}", get(get_secret))
             .route("/vm/v1/blobs/{name}", put(put_blob).get(get_blob))
             .route("/llm/anthropic/v1/messages", post(ask))
+            .layer(DefaultBodyLimit::max(64 << 20))
+            .layer(middleware::from_fn_with_state(shared.clone(), unless_cut))
             .with_state(shared.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -137,6 +169,15 @@ impl Edge {
             }
         });
         Self { port, shared, _server: server }
+    }
+
+    /// From now on nothing gets through.
+    pub fn cut(&self) {
+        self.with(|control| control.cut = true);
+    }
+
+    pub fn mend(&self) {
+        self.with(|control| control.cut = false);
     }
 
     pub fn with<T>(&self, look: impl FnOnce(&mut Control) -> T) -> T {
@@ -163,6 +204,11 @@ impl Edge {
     }
 }
 
+async fn unless_cut(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let cut = shared.1.lock().unwrap().cut;
+    if cut { refused(Code::Unavailable) } else { next.run(request).await }
+}
+
 fn refused(code: Code) -> Response {
     let status = StatusCode::from_u16(code.status()).unwrap();
     (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(Problem::new(code, "scripted"))).into_response()
@@ -186,7 +232,8 @@ async fn report(State(shared): State<Shared>, Json(report): Json<Report>) -> Sta
 async fn work(State(shared): State<Shared>) -> Json<Work> {
     let control = shared.1.lock().unwrap();
     let session = control.session.clone().filter(|_| control.state().has_work());
-    Json(Work { session: session.map(|session_id| WorkSession { session_id, model: control.model.clone() }) })
+    let (model, settings) = control.brief();
+    Json(Work { session: session.map(|session_id| WorkSession { session_id, model, settings }) })
 }
 
 async fn notices(State(shared): State<Shared>) -> impl IntoResponse {
@@ -219,7 +266,8 @@ async fn events(
     }
     let events = control.events.iter().filter(|event| event.seq > query["after"]).take(query["limit"] as usize);
     let (events, last_seq) = (events.cloned().collect(), control.events.len() as i64);
-    Json(Events { events, last_seq, state: control.state(), model: control.model.clone() }).into_response()
+    let (model, settings) = control.brief();
+    Json(Events { events, last_seq, state: control.state(), model, settings }).into_response()
 }
 
 async fn append(State(shared): State<Shared>, Json(append): Json<Append>) -> Response {
@@ -247,6 +295,23 @@ async fn append(State(shared): State<Shared>, Json(append): Json<Append>) -> Res
 
 async fn say(State(shared): State<Shared>, Json(say): Json<Say>) -> Json<PostedMessage> {
     Json(shared.1.lock().unwrap().say(&say.text))
+}
+
+async fn judge(State(shared): State<Shared>, Json(judged): Json<Judged>) -> Json<Appended> {
+    let seq = shared.1.lock().unwrap().judge(judged.approval, judged.verdict);
+    Json(Appended { seq, at: 1000 + seq })
+}
+
+async fn put_lease(State(shared): State<Shared>, Json(put): Json<PutLease>) -> StatusCode {
+    shared.1.lock().unwrap().leases.push(put.lease);
+    StatusCode::NO_CONTENT
+}
+
+async fn get_secret(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
+    match shared.1.lock().unwrap().secrets.get(&name) {
+        Some(value) => Json(SecretValue { value: value.clone() }).into_response(),
+        None => refused(Code::NotFound),
+    }
 }
 
 async fn put_blob(State(shared): State<Shared>, Path(name): Path<String>, bytes: Bytes) -> StatusCode {

@@ -10,7 +10,12 @@ pub mod visit;
 
 use std::time::Duration;
 
-use protocol::{UserId, VmId, capability::Scope, desktop::Size, vm::UserData};
+use protocol::{
+    UserId, VmId,
+    capability::{Actor, Scope},
+    desktop::Size,
+    vm::UserData,
+};
 use sidecar::gate;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -92,10 +97,19 @@ impl House {
         ended.expect("the gate ends in time").expect("it ran").expect("it did not panic").expect("it ended well");
     }
 
-    /// The edge, on behalf of a user with these scopes.
+    /// The edge, on behalf of the user in a browser, with these scopes.
     pub fn visitor(&self, scopes: &[Scope]) -> Visitor {
+        self.visitor_as(&self.user, Actor::Person, scopes)
+    }
+
+    /// The same, on behalf of a program of the user.
+    pub fn program(&self, scopes: &[Scope]) -> Visitor {
+        self.visitor_as(&self.user, Actor::Program, scopes)
+    }
+
+    pub fn visitor_as(&self, user: &UserId, actor: Actor, scopes: &[Scope]) -> Visitor {
         let port = self.edge.with(|control| control.reports.last().expect("it reported").port);
-        Visitor::new(&self.authority, port, self.authority.capability(&self.user, scopes))
+        Visitor::new(&self.authority, port, self.authority.capability(user, actor, scopes))
     }
 
     pub fn vm(&self) -> &VmId {

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use sidecar::link::{Answer, Call, frame};
+use sidecar::link::{Answer, Call, FloorRule, frame};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UnixStream},
@@ -58,6 +58,7 @@ impl Desktop {
         let (x, _) = display.connect();
         paint(&x);
         let desk = display.desk().await;
+        assert_eq!(desk.call(&Call::Floor { rule: FloorRule::Anyone }).await, Ok(Answer::Done));
         eventually("the terminal is there", async || display.path("typed").exists()).await;
         Self { display, x, desk, _doors: JoinSet::new() }
     }
@@ -70,7 +71,9 @@ impl Desktop {
         self._doors.spawn(async move {
             while let Ok((viewer, _)) = listener.accept().await {
                 let mut desk = UnixStream::connect(&socket).await.unwrap();
-                frame::write_json(&mut desk, &Call::Vnc { control: true, password: None }).await.unwrap();
+                frame::write_json(&mut desk, &Call::Vnc { control: true, seat: "ada".into(), password: None })
+                    .await
+                    .unwrap();
                 assert_eq!(answer(&mut desk).await.unwrap(), Answer::Done);
                 pass(viewer, desk, &sent).await;
             }

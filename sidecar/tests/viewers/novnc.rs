@@ -127,7 +127,7 @@ async fn screen(State(socket): State<PathBuf>, upgrade: WebSocketUpgrade) -> Res
 
 async fn pass(viewer: ws::WebSocket, socket: PathBuf) {
     let mut desk = UnixStream::connect(socket).await.unwrap();
-    frame::write_json(&mut desk, &Call::Vnc { control: true, password: None }).await.unwrap();
+    frame::write_json(&mut desk, &Call::Vnc { control: true, seat: "ada".into(), password: None }).await.unwrap();
     answer(&mut desk).await.unwrap();
     let (mut from_desk, mut to_desk) = desk.into_split();
     let (mut to_viewer, mut from_viewer) = viewer.split();

@@ -8,6 +8,7 @@ use std::{
 
 use sidecar::desk::{
     clipboard::Clipboard,
+    floor::Floor,
     input::Input,
     screen::{Method, Screen},
     vnc::{self, ServeError, Studio, Viewer},
@@ -38,6 +39,9 @@ pub(crate) struct Desktop {
     input: Input,
     clipboard: Clipboard,
     studio: Studio,
+    pub(crate) floor: Floor,
+    /// Whose the next viewer is.
+    pub(crate) seat: &'static str,
     viewers: JoinSet<Result<(), ServeError>>,
     pub(crate) cancel: CancellationToken,
 }
@@ -85,7 +89,8 @@ impl Desktop {
         let clipboard = Clipboard::open(Some(&display)).await.unwrap();
         let cancel = CancellationToken::new();
         let (programs, viewers, studio) = (Vec::new(), JoinSet::new(), Studio::default());
-        Self { folder, display, server, programs, screen, input, clipboard, studio, viewers, cancel }
+        let (floor, seat) = (Floor::open(), "ada");
+        Self { folder, display, server, programs, screen, input, clipboard, studio, floor, seat, viewers, cancel }
     }
 
     /// A viewer that may drive.
@@ -102,6 +107,8 @@ impl Desktop {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let viewer = Viewer {
             control,
+            seat: self.seat.into(),
+            floor: self.floor.clone(),
             password: None,
             screen: self.screen.clone(),
             input: self.input.clone(),

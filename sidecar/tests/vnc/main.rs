@@ -4,6 +4,7 @@ mod client;
 mod decoder;
 mod desktop;
 mod encodings;
+mod floor;
 mod hostile;
 mod live;
 mod pace;

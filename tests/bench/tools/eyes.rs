@@ -33,7 +33,7 @@ pub(crate) fn screenshots(table: &mut Table) {
         display.wait_for_windows(2);
         let desk = Desk::start(&display);
         // The text is still being drawn, and a first picture may bring what later ones need not.
-        let rest = Call::Act { action: Action::Wait { duration_ms: 1_000 }, picture: None };
+        let rest = Call::Act { action: Action::Wait { duration_ms: 1_000 }, picture: None, secret: false };
         assert!(matches!(desk.call(&rest), Answer::Acted(_)));
         let theirs = scrot(&display);
         assert!(Picture::from_png(&desk.screenshot()) == Picture::from_png(&theirs), "the same pixels as scrot's");
@@ -67,7 +67,7 @@ pub(crate) fn settled(table: &mut Table) {
     let desk = Desk::start(&display);
     let last = last_damage(&display);
     let press = |keys: &str| {
-        let call = Call::Act { action: Action::Key { keys: keys.to_owned(), repeat: 1 }, picture: None };
+        let call = Call::Act { action: Action::Key { keys: keys.to_owned(), repeat: 1 }, picture: None, secret: false };
         match desk.call(&call) {
             Answer::Acted(outcome) => outcome,
             other => panic!("press {keys}: {other:?}"),

@@ -31,7 +31,7 @@ pub(crate) fn typing(table: &mut Table) {
     display.wait_for_windows(1);
     let desk = Desk::start(&display);
     let click = Action::Click { button: Button::Left, count: 1, at: Some(Point { x: 300, y: 300 }), modifiers: None };
-    assert!(matches!(desk.call(&Call::Act { action: click, picture: None }), Answer::Acted(_)));
+    assert!(matches!(desk.call(&Call::Act { action: click, picture: None, secret: false }), Answer::Acted(_)));
 
     for (what, alphabet, (length, times, limit)) in [
         ("100 lower-case characters", "abcdefghijklmnopqrstuvwxyz", PLAIN),
@@ -46,7 +46,7 @@ pub(crate) fn typing(table: &mut Table) {
 fn type_once(desk: &Desk, text: &str, typed: &Receiver<(Instant, Vec<u8>)>) -> f64 {
     let action = Action::Type { text: text.to_owned() };
     let begun = Instant::now();
-    let answer = desk.call(&Call::Act { action, picture: None });
+    let answer = desk.call(&Call::Act { action, picture: None, secret: false });
     assert!(matches!(answer, Answer::Acted(_)), "{answer:?}");
     let (mut read, mut last) = (Vec::new(), begun);
     while read.len() < text.len() {

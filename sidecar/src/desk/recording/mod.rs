@@ -8,7 +8,7 @@ mod reel;
 mod shelf;
 mod take;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use protocol::recording::{RecordingState, RecordingStatus};
 use tokio::sync::Mutex;
@@ -36,7 +36,31 @@ struct Slot {
     /// The present or the last recording.
     take: Option<Take>,
     /// Why nothing may be recorded now. Kept without a recording as well: one that is started then is refused.
-    paused: Option<String>,
+    paused: BTreeSet<Pause>,
+}
+
+/// Why a recording is paused; it goes on when no reason is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pause {
+    /// A person drives.
+    Takeover,
+    /// Somebody asked for it.
+    Order,
+}
+
+impl Pause {
+    fn reason(self) -> &'static str {
+        match self {
+            Pause::Takeover => "a person drives",
+            Pause::Order => "it was paused",
+        }
+    }
+}
+
+impl Slot {
+    fn why_paused(&self) -> Option<&'static str> {
+        self.paused.first().map(|pause| pause.reason())
+    }
 }
 
 impl Recorder {
@@ -47,7 +71,7 @@ impl Recorder {
 
     pub(super) async fn start(&self) -> Result<(), Refusal> {
         let mut slot = self.desk.lock().await;
-        if let Some(reason) = &slot.paused {
+        if let Some(reason) = slot.why_paused() {
             return Err(Refusal::invalid(format!("nothing is recorded now: {reason}; resume first")));
         }
         if slot.take.as_ref().is_some_and(Take::runs) {
@@ -69,18 +93,20 @@ impl Recorder {
     }
 
     /// From when this returns until [`Recorder::resume`] nothing of the screen is read or written.
-    pub(super) async fn pause(&self, reason: &str) {
+    pub(super) async fn pause(&self, why: Pause) {
         let mut slot = self.desk.lock().await;
-        slot.paused = Some(reason.to_owned());
+        slot.paused.insert(why);
         if let Some(take) = slot.take.as_mut() {
             take.pause().await;
         }
     }
 
-    pub(super) async fn resume(&self) {
+    pub(super) async fn resume(&self, why: Pause) {
         let mut slot = self.desk.lock().await;
-        slot.paused = None;
-        if let Some(take) = slot.take.as_mut() {
+        slot.paused.remove(&why);
+        if slot.paused.is_empty()
+            && let Some(take) = slot.take.as_mut()
+        {
             take.resume().await;
         }
     }
@@ -93,12 +119,12 @@ impl Recorder {
         let shelf = self.shelf.clone();
         let listed = tokio::task::spawn_blocking(move || shelf.list(current.as_deref())).await;
         RecordingStatus {
-            state: match (running, &slot.paused) {
+            state: match (running, slot.paused.is_empty()) {
                 (false, _) => RecordingState::Off,
-                (true, None) => RecordingState::Recording,
-                (true, Some(_)) => RecordingState::Paused,
+                (true, true) => RecordingState::Recording,
+                (true, false) => RecordingState::Paused,
             },
-            reason: slot.paused.clone().or_else(|| seen.as_ref().and_then(|seen| seen.ended.clone())),
+            reason: slot.why_paused().map(str::to_owned).or_else(|| seen.as_ref().and_then(|seen| seen.ended.clone())),
             name: seen.as_ref().map(|seen| seen.name.clone()),
             duration_ms: seen.as_ref().map_or(0, |seen| seen.duration_ms),
             bytes: seen.as_ref().map_or(0, |seen| seen.bytes),

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use nix::{errno::Errno, fcntl::OFlag};
+use nix::{errno::Errno, fcntl::OFlag, libc};
 use protocol::action::ShellOutput;
 use tokio::{
     io::AsyncWriteExt,
@@ -23,10 +23,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{
-    leftovers::{Leftovers, MARK},
-    output::Tail,
-};
+use super::{family::MARK, leftovers::Leftovers, output::Tail};
 use crate::link::Refusal;
 
 const MAX_COMMAND: usize = 256 << 10;
@@ -152,6 +149,12 @@ impl Bash {
             bash.current_dir(home);
         }
         bash.stdin(Stdio::piped()).stdout(print).stderr(report).kill_on_drop(true);
+        // SAFETY: prctl is async-signal-safe, and nothing is allocated.
+        unsafe {
+            bash.pre_exec(|| {
+                Errno::result(libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)).map(drop).map_err(io::Error::from)
+            })
+        };
         let mut child = bash.spawn()?;
         let commands = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let session = child.id().ok_or(io::ErrorKind::BrokenPipe)? as i32;

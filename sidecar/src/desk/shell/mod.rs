@@ -1,10 +1,15 @@
 //! The shells of the desk: one persistent bash for each session.
 
 mod bash;
+mod family;
 mod leftovers;
 mod output;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use protocol::{SessionId, action::ShellOutput};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -23,12 +28,18 @@ pub(super) struct Shells {
     open: Mutex<Vec<(Option<SessionId>, mpsc::Sender<Order>)>>,
     tasks: TaskTracker,
     leftovers: Leftovers,
+    frozen: AtomicBool,
 }
 
 impl Shells {
     /// `note` is the file in which a killed desk leaves word of what it ran; all that is ended first.
     pub(super) fn new(note: PathBuf) -> Shells {
-        Shells { open: Mutex::default(), tasks: TaskTracker::new(), leftovers: Leftovers::clear(note) }
+        Shells {
+            open: Mutex::default(),
+            tasks: TaskTracker::new(),
+            leftovers: Leftovers::clear(note),
+            frozen: AtomicBool::new(false),
+        }
     }
 
     /// Runs a command in the shell of `session`. Dropping the future kills the command and ends that shell.
@@ -42,6 +53,9 @@ impl Shells {
         if timeout.is_zero() || timeout > MAX_TIMEOUT {
             let message = format!("a time limit of {timeout:?} was asked for; 1 ms to {MAX_TIMEOUT:?} is possible");
             return Err(Refusal::invalid(message));
+        }
+        if self.frozen.load(Ordering::SeqCst) {
+            return Err(Refusal::unavailable("a person drives: the shell is frozen until control is handed back"));
         }
         let (reply, answer) = oneshot::channel();
         let shell = self.shell(session).await;
@@ -58,6 +72,20 @@ impl Shells {
         if shell.send(Order::Restart(reply)).await.is_ok() {
             let _ = done.await;
         }
+    }
+
+    /// Stops every shell and all they started where they are, until [`Shells::thaw`]; new commands are refused.
+    pub(super) async fn freeze(&self) {
+        self.frozen.store(true, Ordering::SeqCst);
+        let leftovers = self.leftovers.clone();
+        let frozen = tokio::task::spawn_blocking(move || leftovers.freeze()).await.unwrap_or_default();
+        tracing::info!(processes = frozen, "the shells are frozen");
+    }
+
+    pub(super) async fn thaw(&self) {
+        let leftovers = self.leftovers.clone();
+        let _ = tokio::task::spawn_blocking(move || leftovers.thaw()).await;
+        self.frozen.store(false, Ordering::SeqCst);
     }
 
     /// Ends every shell and all they started, a running command included.

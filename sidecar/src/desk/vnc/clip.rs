@@ -5,8 +5,10 @@ use std::{future, sync::Arc};
 use bytes::BytesMut;
 use tokio::sync::watch;
 
+use super::Viewer;
 use crate::desk::{
     clipboard::Clipboard,
+    floor::Floor,
     rfb::{
         Wishes,
         clipboard::{self, ClientClipboard},
@@ -24,14 +26,18 @@ struct Shared {
     /// The text that the viewer has or was told of.
     known: Option<Arc<str>>,
     told_capabilities: bool,
+    floor: Floor,
+    seat: String,
 }
 
 impl Clip {
-    pub(super) fn new(clipboard: Option<Clipboard>) -> Self {
-        let shared = clipboard.map(|clipboard| {
+    pub(super) fn new(viewer: &Viewer) -> Self {
+        let shared = viewer.control.then(|| {
+            let clipboard = viewer.clipboard.clone();
             let mut texts = clipboard.watch();
             texts.mark_changed();
-            Shared { clipboard, texts, known: None, told_capabilities: false }
+            let (floor, seat) = (viewer.floor.clone(), viewer.seat.clone());
+            Shared { clipboard, texts, known: None, told_capabilities: false, floor, seat }
         });
         Self { shared }
     }
@@ -50,6 +56,9 @@ impl Clip {
     pub(super) fn tell(&mut self, wishes: &Wishes, out: &mut BytesMut) {
         let Some(shared) = &mut self.shared else { return };
         let text = shared.texts.borrow_and_update().clone();
+        if !shared.floor.shows_clipboard(&shared.seat) {
+            return;
+        }
         if shared.known.as_ref() == Some(&text) || (shared.known.is_none() && text.is_empty()) {
             return;
         }
@@ -73,7 +82,9 @@ impl Clip {
     /// The viewer said something about its clipboard.
     pub(super) async fn hear(&mut self, said: ClientClipboard, out: &mut BytesMut) {
         let Some(shared) = &mut self.shared else { return };
+        let text = || if shared.floor.shows_clipboard(&shared.seat) { shared.clipboard.text() } else { "".into() };
         match said {
+            ClientClipboard::Text(_) if !shared.floor.belongs_to(&shared.seat) => {}
             ClientClipboard::Text(text) => {
                 if let Err(refusal) = shared.clipboard.set(&text).await {
                     tracing::debug!(kind = ?refusal.kind, "a viewer's clipboard was refused");
@@ -82,8 +93,8 @@ impl Clip {
                 }
             }
             ClientClipboard::HasText => clipboard::write_request(out),
-            ClientClipboard::WantsText => clipboard::write_provide(&shared.clipboard.text(), out),
-            ClientClipboard::Asks => clipboard::write_notify(!shared.clipboard.text().is_empty(), out),
+            ClientClipboard::WantsText => clipboard::write_provide(&text(), out),
+            ClientClipboard::Asks => clipboard::write_notify(!text().is_empty(), out),
             ClientClipboard::Nothing => {}
         }
     }

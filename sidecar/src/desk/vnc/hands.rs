@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use xkeysym::Keysym;
 
-use crate::desk::{input::Input, rfb::scancode};
+use crate::desk::{floor::Floor, input::Input, rfb::scancode};
 
 /// Nobody has more fingers than this: the key that was pressed first is let go.
 const MAX_KEYS: usize = 32;
@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Hands {
     /// `None` for a viewer that only looks: whatever it does is dropped.
     input: Option<Input>,
+    /// Whose input counts at the moment; `seat` is this viewer's.
+    floor: Floor,
+    seat: String,
     keys: Vec<Held>,
     buttons: u16,
     at: (u16, u16),
@@ -35,13 +38,13 @@ enum Key {
 }
 
 impl Hands {
-    pub(super) fn new(input: Option<Input>) -> Self {
-        Self { input, keys: Vec::new(), buttons: 0, at: (0, 0) }
+    pub(super) fn new(input: Option<Input>, floor: Floor, seat: String) -> Self {
+        Self { input, floor, seat, keys: Vec::new(), buttons: 0, at: (0, 0) }
     }
 
     /// `keysym` is what the viewer's own layout made of the key, `scancode` is which one it was, where it tells that.
     pub(super) async fn key(&mut self, keysym: u32, scancode: Option<u32>, down: bool) {
-        let Some(input) = &self.input else { return };
+        let Some(input) = self.input.as_ref().filter(|_| self.floor.takes(&self.seat)) else { return };
         let key = scancode.map_or(Key::Symbol(keysym), Key::Scancode);
         let before = self.keys.iter().position(|held| held.key == key).map(|at| self.keys.remove(at).symbol);
         if !down {
@@ -66,7 +69,7 @@ impl Hands {
     }
 
     pub(super) async fn pointer(&mut self, x: u16, y: u16, buttons: u16) {
-        let Some(input) = &self.input else { return };
+        let Some(input) = self.input.as_ref().filter(|_| self.floor.takes(&self.seat)) else { return };
         self.buttons = buttons & BUTTONS;
         self.at = (x, y);
         note(input.pointer(x.into(), y.into(), buttons).await);
@@ -74,7 +77,8 @@ impl Hands {
 
     /// Releases all that is held.
     pub(super) async fn let_go(&mut self) {
-        let Some(input) = &self.input else { return };
+        // What it held when the floor went to another was lifted then, and may be held by that one now.
+        let Some(input) = self.input.as_ref().filter(|_| self.floor.belongs_to(&self.seat)) else { return };
         let (keys, buttons, at) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.buttons), self.at);
         let release = async {
             for held in keys {

@@ -21,13 +21,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 pub use self::studio::Studio;
-use super::{clipboard::Clipboard, input::Input, rfb::ProtocolError, screen::Screen};
+use super::{clipboard::Clipboard, floor::Floor, input::Input, rfb::ProtocolError, screen::Screen};
 use crate::link::{Password, Refusal};
 
 /// Whom to serve, and with what.
 pub struct Viewer {
     /// May it use keys, pointer and clipboard, and resize the screen? Without, all that is read and dropped.
     pub control: bool,
+    /// Who it is, for the floor: a person may have several viewers.
+    pub seat: String,
+    /// Says when its input counts.
+    pub floor: Floor,
     /// What it has to know besides, because it comes by a way on which others may come.
     pub password: Option<Password>,
     pub screen: Screen,
@@ -64,7 +68,8 @@ pub async fn serve(
     viewer: Viewer,
     cancel: CancellationToken,
 ) -> Result<(), ServeError> {
-    let mut hands = hands::Hands::new(viewer.control.then(|| viewer.input.clone()));
+    let mut hands =
+        hands::Hands::new(viewer.control.then(|| viewer.input.clone()), viewer.floor.clone(), viewer.seat.clone());
     let served = async {
         let start = accept::accept(&mut stream, &viewer).await?;
         session::Session::new(&viewer, start, &mut hands)?.run(&mut stream).await

@@ -102,7 +102,7 @@ impl<'v> Session<'v> {
             cursor: viewer.screen.cursor(),
             extras: Extras::default(),
             told: Told::default(),
-            clip: Clip::new(viewer.control.then(|| viewer.clipboard.clone())),
+            clip: Clip::new(viewer),
         })
     }
 
@@ -262,7 +262,7 @@ impl<'v> Session<'v> {
     fn wish_size(&mut self, width: u16, height: u16) {
         let size = Size { width: width.into(), height: height.into() };
         let now = self.view.size();
-        if !self.viewer.control {
+        if !self.viewer.control || !self.viewer.floor.belongs_to(&self.viewer.seat) {
             self.sizes.wished(now, SizeOutcome::Prohibited);
         } else if !size.is_acceptable() {
             self.sizes.wished(now, SizeOutcome::Invalid);

@@ -4,15 +4,18 @@ use std::time::{Duration, Instant};
 
 use protocol::{
     SessionId,
-    action::{Action, Point, ShellOutput},
+    action::{Action, ActionOutcome, Point, ShellOutput},
     desktop::Size,
     event::{ActionTrace, Picture, ResultBlock, ToolResult},
 };
+use zeroize::Zeroizing;
 
 use super::{
     Agent,
     record::ToolUse,
     run::Waiting,
+    secrets,
+    sight::{self, JPEG},
     step::refusal,
     tools::{self, Task},
 };
@@ -25,15 +28,8 @@ use crate::{
 };
 
 const COMMAND_MS: u64 = 120_000;
-const PICTURE_WITHIN: Duration = Duration::from_secs(15);
-/// A PNG above this is taken again as a JPEG: every later request carries it.
-const LARGE_PNG: usize = 1_500_000;
-/// What the provider refuses, for one image: 5 MiB of base64, 2000 px an edge beside 20 others.
-const MAX_PICTURE: usize = 5 * 1024 * 1024 / 4 * 3;
-const MAX_EDGE: u32 = 2000;
 /// The longest text of a result, in characters.
 const MAX_TEXT: usize = 200_000;
-const JPEG: Format = Format::Jpeg { quality: 80 };
 
 /// The agent's hands in one session.
 pub struct Hands<'a> {
@@ -41,6 +37,8 @@ pub struct Hands<'a> {
     pub session: &'a SessionId,
     /// The size of the screenshot that the model saw last.
     pub picture: Option<Size>,
+    /// Does the model know the screen by the single tool of earlier models?
+    pub is_single: bool,
 }
 
 impl Hands<'_> {
@@ -73,52 +71,106 @@ impl Hands<'_> {
             Task::Tree(window) => self.tree(*window).await,
         };
         match done {
-            Ok((content, trace)) => ToolResult { tool_use_id: tool.id.clone(), is_error: false, content, trace },
+            Ok((content, trace)) => {
+                let content = content.into_iter().map(|block| self.masked(block)).collect();
+                ToolResult { tool_use_id: tool.id.clone(), is_error: false, content, trace }
+            }
             Err(Failure { text, trace }) => {
                 let text = if text.trim().is_empty() { "Error: it failed without a reason" } else { &text };
-                ToolResult { trace, ..refusal(&tool.id, &clip(text)) }
+                ToolResult { trace, ..refusal(&tool.id, &self.agent.0.masks.mask(clip(text))) }
             }
         }
     }
 
-    async fn act(&self, action: &Action, done: &str, mark: Option<Point>) -> Done {
-        let call = Call::Act { action: action.clone(), picture: self.picture };
-        let outcome = match self.agent.0.desk.call(&call, deadline(action)).await? {
-            Answer::Acted(outcome) => outcome,
-            _ => return Err(DeskError::Nonsense.into()),
-        };
-        let mut trace = self.trace(mark).await;
-        (trace.settled, trace.waited_ms) = (Some(outcome.settled), Some(outcome.waited_ms));
-        trace.changed = outcome.changed;
-        Ok((words(done), trace))
+    /// Whatever a tool found out, a secret that was typed does not come back by it.
+    fn masked(&self, block: ResultBlock) -> ResultBlock {
+        match block {
+            ResultBlock::Text { text } => ResultBlock::Text { text: self.agent.0.masks.mask(text) },
+            image @ ResultBlock::Image { .. } => image,
+        }
     }
 
-    async fn cursor_position(&self) -> Done {
-        let call = Call::Act { action: Action::CursorPosition, picture: self.picture };
-        match self.agent.0.desk.call(&call, Duration::from_secs(15)).await? {
-            Answer::Acted(outcome) => match outcome.position {
-                Some(Point { x, y }) => Ok((words(&format!("X={x},Y={y}")), ActionTrace::default())),
-                None => Err(DeskError::Nonsense.into()),
-            },
+    async fn act(&self, action: &Action, done: &str, mark: Option<Point>) -> Done {
+        if let Action::Type { text } = action
+            && secrets::has_placeholder(text)
+        {
+            return self.type_secret(text, done).await;
+        }
+        let mut trace = ActionTrace::default();
+        let outcome = self.carry_out(action.clone(), false).await?;
+        if !self.is_single {
+            trace = self.trace(mark).await;
+        }
+        (trace.settled, trace.waited_ms) = (Some(outcome.settled), Some(outcome.waited_ms));
+        trace.changed = outcome.changed;
+        if !self.is_single {
+            return Ok((words(done), trace));
+        }
+        // The single tool of earlier models answers every action with what the screen looks like then.
+        let (picture, screen) = self.look_with(self.whole(Format::Png)).await?;
+        trace.mark = mark.map(|mark| sight::scale(mark, self.picture.unwrap_or(screen), picture.size));
+        trace.picture = Some(picture.clone());
+        Ok((vec![ResultBlock::Text { text: done.to_owned() }, ResultBlock::Image { picture }], trace))
+    }
+
+    async fn carry_out(&self, action: Action, secret: bool) -> Result<ActionOutcome, Failure> {
+        let within = deadline(&action);
+        let call = Call::Act { action, picture: self.picture, secret };
+        match self.agent.0.desk.call(&call, within).await? {
+            Answer::Acted(outcome) => Ok(outcome),
             _ => Err(DeskError::Nonsense.into()),
         }
     }
 
+    /// Types a text with secrets put in. What the screen shows then is nobody's: there is no picture of it.
+    async fn type_secret(&self, text: &str, done: &str) -> Done {
+        let mut typed = Zeroizing::new(text.to_owned());
+        for name in secrets::names(text) {
+            let value = self
+                .agent
+                .journal()
+                .secret(name)
+                .await
+                .map_err(|error| Failure::new(&format!("Error: the secret {name} cannot be read now: {error}")))?;
+            let Some(value) = value else {
+                let message = format!("Error: the user has no secret with the name {name}. Ask them to store it.");
+                return Err(Failure::new(&message));
+            };
+            self.agent.0.masks.remember(name, &value);
+            typed = secrets::put_in(&typed, name, &value);
+        }
+        let outcome = self.carry_out(Action::Type { text: typed.to_string() }, true).await?;
+        let trace = ActionTrace {
+            settled: Some(outcome.settled),
+            waited_ms: Some(outcome.waited_ms),
+            changed: outcome.changed,
+            ..ActionTrace::default()
+        };
+        Ok((words(done), trace))
+    }
+
+    async fn cursor_position(&self) -> Done {
+        match self.carry_out(Action::CursorPosition, false).await?.position {
+            Some(Point { x, y }) => Ok((words(&format!("X={x},Y={y}")), ActionTrace::default())),
+            None => Err(DeskError::Nonsense.into()),
+        }
+    }
+
     async fn look(&self, call: ScreenshotCall) -> Done {
-        let mut call = call;
-        let mut shot = self.agent.0.desk.screenshot(call, PICTURE_WITHIN).await?;
-        if shot.bytes.len() > LARGE_PNG {
-            call.format = JPEG;
-            shot = self.agent.0.desk.screenshot(call, PICTURE_WITHIN).await?;
-        }
-        if !is_acceptable(&shot, call.format) {
-            return Err(Failure::new("Error: the picture is not one that can be shown to the model"));
-        }
-        let bytes = shot.bytes.clone();
-        let picture = self.keep(shot, call.format).await?;
-        self.agent.0.model.pictures.remember(&picture.sha256, &bytes);
+        let (picture, _) = self.look_with(call).await?;
         let trace = ActionTrace { picture: Some(picture.clone()), ..ActionTrace::default() };
         Ok((vec![ResultBlock::Image { picture }], trace))
+    }
+
+    /// A stored picture for the model, and the size of the screen that it shows.
+    async fn look_with(&self, call: ScreenshotCall) -> Result<(Picture, Size), Failure> {
+        let Some((shot, format)) = sight::see(&self.agent.0.desk, call).await? else {
+            return Err(Failure::new("Error: the picture is not one that can be shown to the model"));
+        };
+        let (bytes, screen) = (shot.bytes.clone(), shot.screen);
+        let picture = self.keep(shot, format).await?;
+        self.agent.0.model.pictures.remember(&picture.sha256, &bytes);
+        Ok((picture, screen))
     }
 
     async fn bash(&self, command: &str) -> Done {
@@ -144,14 +196,11 @@ impl Hands<'_> {
 
     /// The screen after an action, for people; without it the action is as good.
     pub(super) async fn trace(&self, mark: Option<Point>) -> ActionTrace {
-        let Ok(shot) = self.agent.0.desk.screenshot(self.whole(JPEG), PICTURE_WITHIN).await else {
+        let Ok(Some((shot, format))) = sight::see(&self.agent.0.desk, self.whole(JPEG)).await else {
             return ActionTrace::default();
         };
-        let mark = mark.map(|mark| scale(mark, self.picture.unwrap_or(shot.screen), shot.picture));
-        if !is_acceptable(&shot, JPEG) {
-            return ActionTrace::default();
-        }
-        let kept = self.keep(shot, JPEG).await.ok();
+        let mark = mark.map(|mark| sight::scale(mark, self.picture.unwrap_or(shot.screen), shot.picture));
+        let kept = self.keep(shot, format).await.ok();
         ActionTrace { mark: mark.filter(|_| kept.is_some()), picture: kept, ..ActionTrace::default() }
     }
 
@@ -172,7 +221,7 @@ impl Hands<'_> {
         }
     }
 
-    fn whole(&self, format: Format) -> ScreenshotCall {
+    pub(super) fn whole(&self, format: Format) -> ScreenshotCall {
         ScreenshotCall { format, region: None, picture: self.picture, fit: Some(Fit::MODEL) }
     }
 }
@@ -201,26 +250,6 @@ impl From<DeskError> for Failure {
 
 pub(super) fn words(text: &str) -> Vec<ResultBlock> {
     vec![ResultBlock::Text { text: text.to_owned() }]
-}
-
-/// The desk is not trusted to have made what it was asked for.
-fn is_acceptable(shot: &Shot, format: Format) -> bool {
-    let begins: &[u8] = match format {
-        Format::Png => b"\x89PNG\r\n\x1a\n",
-        Format::Jpeg { .. } => b"\xff\xd8\xff",
-    };
-    let Size { width, height } = shot.picture;
-    shot.bytes.starts_with(begins)
-        && shot.bytes.len() <= MAX_PICTURE
-        && (1..=MAX_EDGE).contains(&width)
-        && (1..=MAX_EDGE).contains(&height)
-        && (1..=Size::MAX.width).contains(&shot.screen.width)
-        && (1..=Size::MAX.width).contains(&shot.screen.height)
-}
-
-fn scale(point: Point, from: Size, to: Size) -> Point {
-    let along = |at: i32, from: u32, to: u32| (i64::from(at) * i64::from(to) / i64::from(from.max(1))) as i32;
-    Point { x: along(point.x, from.width, to.width), y: along(point.y, from.height, to.height) }
 }
 
 /// What a command printed, as the model reads it.
@@ -271,28 +300,5 @@ mod tests {
         assert_eq!(shown(&output("a\n", Some(0))), "a\n");
         assert_eq!(shown(&output("a", Some(2))), "a\n[exit code 2]");
         assert_eq!(shown(&output("", Some(0))), "[no output]");
-    }
-
-    #[test]
-    fn a_mark_is_moved_to_the_picture_it_is_shown_on() {
-        let (screen, picture) = (Size { width: 2560, height: 1600 }, Size { width: 1280, height: 800 });
-
-        assert_eq!(scale(Point { x: 300, y: 201 }, screen, picture), Point { x: 150, y: 100 });
-    }
-
-    #[test]
-    fn a_picture_that_the_provider_would_refuse_is_never_stored() {
-        let shot = |bytes: Vec<u8>, width| Shot {
-            bytes,
-            picture: Size { width, height: 10 },
-            screen: Size { width: 10, height: 10 },
-        };
-        let png = b"\x89PNG\r\n\x1a\n".to_vec();
-        let huge = [png.clone(), vec![0; MAX_PICTURE]].concat();
-
-        assert!(is_acceptable(&shot(png.clone(), 10), Format::Png));
-        assert!(!is_acceptable(&shot(png.clone(), 2001), Format::Png));
-        assert!(!is_acceptable(&shot(huge, 10), Format::Png));
-        assert!(!is_acceptable(&shot(png, 10), JPEG));
     }
 }

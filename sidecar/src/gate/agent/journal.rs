@@ -3,11 +3,15 @@
 use bytes::Bytes;
 use protocol::{
     SessionId, UserId,
-    journal::{Append, Appended, Events, Say},
+    approval::Verdict,
+    error::Code,
+    journal::{Append, Appended, Events, Judged, Say},
+    secret::SecretValue,
     session::PostedMessage,
     vm::{Work, WorkSession},
 };
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::gate::edge::{Edge, EdgeError};
 
@@ -45,6 +49,34 @@ impl Journal {
         self.edge.post(&format!("/vm/v1/sessions/{session}/messages"), &say).await
     }
 
+    /// Stores what a person said about an action that waits for it.
+    pub async fn judge(
+        &self,
+        session: &SessionId,
+        user_id: UserId,
+        approval: i64,
+        verdict: Verdict,
+    ) -> Result<Appended, EdgeError> {
+        let judged = Judged { generation: self.generation, user_id, approval, verdict };
+        self.edge.post(&format!("/vm/v1/sessions/{session}/verdicts"), &judged).await
+    }
+
+    /// The number of the session's newest event.
+    pub async fn last_seq(&self, session: &SessionId) -> Result<i64, EdgeError> {
+        let events: Events =
+            self.edge.get(&format!("/vm/v1/sessions/{session}/events?after={}&limit=1", i64::MAX)).await?;
+        Ok(events.last_seq)
+    }
+
+    /// A secret of the desktop's owner; `None` when there is none of this name.
+    pub async fn secret(&self, name: &str) -> Result<Option<Zeroizing<String>>, EdgeError> {
+        match self.edge.get::<SecretValue>(&format!("/vm/v1/secrets/{name}")).await {
+            Ok(SecretValue { value }) => Ok(Some(Zeroizing::new(value))),
+            Err(error) if error.is(Code::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     pub async fn work(&self) -> Result<Option<WorkSession>, EdgeError> {
         let work: Work = self.edge.get("/vm/v1/work").await?;
         Ok(work.session)
@@ -52,7 +84,7 @@ impl Journal {
 
     /// Stores a picture and answers its name.
     pub async fn put_blob(&self, media_type: &str, bytes: Vec<u8>) -> Result<String, EdgeError> {
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let sha256 = sha256(&bytes);
         self.edge.put_bytes(&format!("/vm/v1/blobs/{sha256}"), media_type, Bytes::from(bytes)).await?;
         Ok(sha256)
     }
@@ -66,6 +98,7 @@ impl Journal {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The name of a picture.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,5 +1,8 @@
 //! The agent loop: which session it works on, who may stop it, and what the chat sees of it.
 
+pub mod approve;
+pub mod ask;
+pub mod budget;
 pub mod console;
 pub mod hands;
 pub mod journal;
@@ -7,9 +10,13 @@ pub mod live;
 pub mod own;
 pub mod record;
 pub mod run;
+pub mod secrets;
+pub mod sight;
 pub mod step;
+pub mod stuck;
 mod things;
 pub mod tools;
+pub mod words;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
@@ -27,10 +34,11 @@ use protocol::{
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::{journal::Journal, live::Live, record::Record, run::Runner};
+use self::{journal::Journal, live::Live, record::Record, run::Runner, secrets::Masks, step::Memory};
 use super::{
     desk::Desk,
     edge::EdgeError,
+    lease::Lease,
     model::{anthropic::Anthropic, notices},
     patience::{Backoff, Told},
 };
@@ -44,6 +52,8 @@ struct Inner {
     desk: Desk,
     model: Anthropic,
     live: Live,
+    lease: Lease,
+    masks: Masks,
     current: Mutex<Option<Current>>,
     /// There may be work.
     wake: Notify,
@@ -52,20 +62,38 @@ struct Inner {
     cancel: Notify,
 }
 
+/// What the agent works on, and what people said about it that control may not know yet.
 #[derive(Clone)]
-struct Current {
+pub struct Current {
     session: SessionId,
     stop: CancellationToken,
+    denied: Arc<Mutex<Vec<i64>>>,
+}
+
+impl Current {
+    fn of(session: SessionId) -> Self {
+        Self { session, stop: CancellationToken::new(), denied: Arc::default() }
+    }
+
+    fn denied(&self) -> Vec<i64> {
+        self.denied.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    fn has_denied(&self, memory: &Memory) -> bool {
+        self.denied().iter().any(|approval| !memory.judged.contains_key(approval))
+    }
 }
 
 impl Agent {
-    pub fn new(journal: Journal, desk: Desk) -> Self {
+    pub fn new(journal: Journal, desk: Desk, lease: Lease) -> Self {
         let model = Anthropic::new(journal.edge.clone());
         Self(Arc::new(Inner {
             journal,
             desk,
             model,
             live: Live::default(),
+            lease,
+            masks: Masks::default(),
             current: Mutex::new(None),
             wake: Notify::new(),
             to_cancel: Mutex::new(Vec::new()),
@@ -81,10 +109,36 @@ impl Agent {
         &self.0.live
     }
 
+    pub fn lease(&self) -> &Lease {
+        &self.0.lease
+    }
+
+    fn desk(&self) -> &Desk {
+        &self.0.desk
+    }
+
+    /// There may be something to do.
+    pub fn nudge(&self) {
+        self.0.wake.notify_one();
+    }
+
+    /// A person does not let an action run: it will not, whether control can be told or not.
+    pub fn deny(&self, session: &SessionId, approval: i64) {
+        if let Some(current) = &*self.current()
+            && current.session == *session
+        {
+            let mut denied = current.denied.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            if denied.len() < 1024 && !denied.contains(&approval) {
+                denied.push(approval);
+            }
+            self.nudge();
+        }
+    }
+
     /// The session's record may have moved on.
     pub fn look(&self, session: &SessionId) {
         self.0.live.look(session);
-        self.0.wake.notify_one();
+        self.nudge();
     }
 
     /// A person wants this session to stop: at once when it runs, else it is not begun.
@@ -119,6 +173,7 @@ impl Agent {
         };
         tokio::select! { () = ending => {}, () = working => {}, () = self.cancel_what_waits() => {} }
         *self.current() = None;
+        self.lease().works_on(None);
     }
 
     async fn work_on(&self, over: &CancellationToken) {
@@ -141,10 +196,12 @@ impl Agent {
                 self.rest(Duration::from_secs(30)).await;
                 continue;
             };
-            let token = CancellationToken::new();
-            *self.current() = Some(Current { session: work.session_id.clone(), stop: token.clone() });
-            let ended = Runner::new(self, work, token).run().await;
+            let current = Current::of(work.session_id.clone());
+            *self.current() = Some(current.clone());
+            self.lease().works_on(Some(work.session_id.clone()));
+            let ended = Runner::new(self, work, current).run().await;
             *self.current() = None;
+            self.lease().works_on(None);
             match ended {
                 run::Ended::AtRest { moved: true } => {}
                 // control thinks there is work and the record has none: not a reason to spin.

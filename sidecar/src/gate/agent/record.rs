@@ -1,13 +1,18 @@
-//! A session's record, read in order: who is to speak next, what is still unanswered.
+//! A session's record, read in order: who is to speak next, what is still unanswered, what was used.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use protocol::{
+    Millis,
+    approval::Verdict,
     desktop::Size,
-    event::{AssistantMessage, Event, EventBody, ResultBlock, ToolResult},
+    event::{AssistantMessage, Event, EventBody, ResultBlock, ToolResult, Usage},
     session::SessionState,
+    settings::Spent,
 };
 use serde_json::Value;
+
+use super::{console, stuck};
 
 /// One use of a tool, as the model asked for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,11 +38,19 @@ impl ToolUse {
         })
     }
 
+    /// What it is called where tools are ruled: the action's name, for the single tool of earlier models.
+    pub fn called(&self) -> &str {
+        let action = self.is_single().then(|| self.input.get("action").and_then(Value::as_str)).flatten();
+        action.unwrap_or(&self.name)
+    }
+
+    /// Is it the one tool that earlier models have in the place of the toolset?
+    pub fn is_single(&self) -> bool {
+        self.toolset.is_none() && self.name == "computer"
+    }
+
     pub fn is_computer(&self) -> bool {
-        match &self.toolset {
-            Some(toolset) => toolset == "computer",
-            None => self.name == "computer",
-        }
+        self.toolset.as_deref() == Some("computer") || self.is_single()
     }
 }
 
@@ -63,6 +76,19 @@ pub struct Record {
     /// Where the last message of the model stands in `events`, what it asked for, what came back.
     turn: Option<Turn>,
     picture: Option<Size>,
+    /// Whose word was asked for, by the use of the tool; and what was answered, by the `seq` that asked.
+    approvals: HashMap<String, i64>,
+    verdicts: HashMap<i64, Verdict>,
+    /// The `seq` of the last of each.
+    paused: i64,
+    handed_back: i64,
+    noticed: i64,
+    spent: Spent,
+    last_usage: Usage,
+    /// Time at work until `working_since`, and since when it works now.
+    worked_ms: Millis,
+    working_since: Option<Millis>,
+    steps: Vec<Step>,
 }
 
 #[derive(Debug)]
@@ -70,6 +96,14 @@ struct Turn {
     at: usize,
     uses: Vec<ToolUse>,
     results: HashMap<String, ToolResult>,
+}
+
+/// What an answered use of a tool came to: who does the same again and again on the same screen is stuck.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub call: String,
+    pub result: String,
+    pub waits: bool,
 }
 
 /// A use of a tool that has no result yet.
@@ -92,8 +126,9 @@ impl Record {
                 self.due = true;
                 self.calls = 0;
                 self.last_said = event.seq;
+                self.steps.clear();
                 if !self.state().has_work() {
-                    self.state = Some(SessionState::Queued);
+                    self.enter(SessionState::Queued, event.at);
                 }
             }
             EventBody::AssistantMessage(message) => {
@@ -103,23 +138,68 @@ impl Record {
                     reason => goes_on(reason),
                 };
                 self.calls += 1;
+                self.count(message);
                 self.turn = Some(Turn { at: self.events.len(), uses, results: HashMap::new() });
             }
-            EventBody::ToolResult(result) => self.answered(result.clone()),
+            EventBody::ToolResult(result) => {
+                self.answered(result.clone());
+                if self.state() == SessionState::WaitingApproval {
+                    self.enter(SessionState::Running, event.at);
+                }
+            }
+            EventBody::ApprovalAsked(asked) => {
+                self.approvals.insert(asked.tool_use_id.clone(), event.seq);
+                self.enter(SessionState::WaitingApproval, event.at);
+            }
+            EventBody::ApprovalAnswered(answered) => {
+                self.verdicts.entry(answered.approval).or_insert(answered.verdict);
+                self.enter(SessionState::Running, event.at);
+            }
+            EventBody::HandedBack { picture, .. } => {
+                self.handed_back = event.seq;
+                self.picture = picture.as_ref().map(|picture| picture.size).or(self.picture);
+            }
             EventBody::StateChanged { state, .. } => {
-                self.state = Some(*state);
+                self.enter(*state, event.at);
+                if *state == SessionState::Paused {
+                    self.paused = event.seq;
+                }
                 self.due &= state.has_work();
             }
-            EventBody::Notice { .. } => {}
+            EventBody::Notice { .. } => self.noticed = event.seq,
         }
         self.events.push(event);
         true
     }
 
+    fn enter(&mut self, state: SessionState, at: Millis) {
+        if let Some(since) = self.working_since.take() {
+            self.worked_ms += (at - since).max(0);
+        }
+        self.working_since = (state == SessionState::Running).then_some(at);
+        self.state = Some(state);
+    }
+
+    fn count(&mut self, message: &AssistantMessage) {
+        if message.model == console::NAME {
+            return;
+        }
+        self.last_usage = message.usage;
+        self.spent.steps += 1;
+        let Usage { input_tokens, output_tokens, cache_creation_input_tokens, cache_read_input_tokens } =
+            &mut self.spent.usage;
+        *input_tokens += message.usage.input_tokens;
+        *output_tokens += message.usage.output_tokens;
+        *cache_creation_input_tokens += message.usage.cache_creation_input_tokens;
+        *cache_read_input_tokens += message.usage.cache_read_input_tokens;
+        self.spent.cost_microusd += message.cost_microusd.unwrap_or(0);
+    }
+
     fn answered(&mut self, result: ToolResult) {
         let Some(turn) = &mut self.turn else { return };
         let Some(tool) = turn.uses.iter().find(|tool| tool.id == result.tool_use_id) else { return };
-        if tool.name == "screenshot" {
+        self.steps.push(stuck::step(tool, &result));
+        if tool.called() == "screenshot" || (tool.is_single() && tool.called() != "zoom") {
             let shown = result.content.iter().find_map(|block| match block {
                 ResultBlock::Image { picture } => Some(picture.size),
                 ResultBlock::Text { .. } => None,
@@ -192,10 +272,55 @@ impl Record {
         turn.uses.iter().filter_map(|tool| turn.results.get(&tool.id)).collect()
     }
 
+    /// The event that asked for a person's word on this use of a tool.
+    pub fn approval_of(&self, tool_use_id: &str) -> Option<i64> {
+        self.approvals.get(tool_use_id).copied()
+    }
+
+    /// The word that was given.
+    pub fn verdict(&self, approval: i64) -> Option<Verdict> {
+        self.verdicts.get(&approval).copied()
+    }
+
+    /// Has a person handed control back since the session was paused?
+    pub fn is_handed_back(&self) -> bool {
+        self.handed_back > self.paused
+    }
+
+    /// Has somebody said something during this pause that nobody has answered?
+    pub fn is_unanswered_in_pause(&self) -> bool {
+        self.last_said > self.paused.max(self.noticed)
+    }
+
+    pub fn spent(&self) -> &Spent {
+        &self.spent
+    }
+
+    /// What the model's last answer used.
+    pub fn last_usage(&self) -> &Usage {
+        &self.last_usage
+    }
+
+    /// How long the session has been at work, when the last event was `since_last` ago.
+    pub fn worked(&self, since_last: Duration) -> Duration {
+        let now = self.events.last().map_or(0, |event| event.at);
+        let current = self.working_since.map_or(Duration::ZERO, |since| millis(now - since) + since_last);
+        millis(self.worked_ms) + current
+    }
+
+    /// What was done since a person last spoke.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     /// The size of the last screenshot that the model saw: its coordinates are of that.
     pub fn picture(&self) -> Option<Size> {
         self.picture
     }
+}
+
+fn millis(ms: Millis) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
 /// Stop reasons after which the same conversation is sent again.

@@ -1,28 +1,36 @@
 //! One session's loop: asks [`step`](super::step) what is next, and does it.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use protocol::{
     MessageId, SessionId,
     chat::ChatDown,
     error::{Code, Problem},
     event::{AssistantMessage, Event, EventBody, Usage},
-    journal::Append,
+    journal::{Append, Events},
+    model::Model,
     session::SessionState,
     vm::WorkSession,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    Agent, console,
+    Agent, Current,
+    ask::Watched,
+    budget, console,
     hands::Hands,
     journal::Journal,
     record::{Record, ToolUse},
-    step::{self, Answer, Memory, Next},
+    step::{self, Answer, Judged, Memory, Next, refusal},
+    words,
 };
 use crate::{
     gate::{
+        clock,
         edge::EdgeError,
+        model::anthropic::Question,
         patience::{Backoff, Told},
     },
     link::Call,
@@ -42,22 +50,40 @@ pub enum Ended {
 pub struct Runner<'a> {
     agent: &'a Agent,
     session: SessionId,
-    model: Option<String>,
-    stop: CancellationToken,
+    model: Option<Model>,
+    current: Current,
     record: Record,
     memory: Memory,
+    /// When the last event was read or stored.
+    last_event: Instant,
+    /// What must not change until an approved action runs, and when its time is up; by the approval.
+    asked: HashMap<i64, (Watched, Instant)>,
+    /// The same for a question that is not stored yet.
+    to_watch: Option<Watched>,
     moved: bool,
 }
 
+/// Why something that runs is given up.
+enum Cut {
+    Stopped,
+    Taken,
+    TimeIsUp,
+}
+
 impl<'a> Runner<'a> {
-    pub fn new(agent: &'a Agent, work: WorkSession, stop: CancellationToken) -> Self {
+    pub fn new(agent: &'a Agent, work: WorkSession, current: Current) -> Self {
+        let mut memory = Memory::default();
+        memory.settings = work.settings;
         Self {
             agent,
             session: work.session_id,
             model: work.model,
-            stop,
+            current,
             record: Record::default(),
-            memory: Memory::default(),
+            memory,
+            last_event: Instant::now(),
+            asked: HashMap::new(),
+            to_watch: None,
             moved: false,
         }
     }
@@ -70,6 +96,7 @@ impl<'a> Runner<'a> {
             Err(error) => {
                 tracing::error!(%error, session = %self.session, "the agent cannot go on with this session");
                 if let EdgeError::Problem(problem) = error {
+                    self.give_up(&problem).await;
                     self.tell(ChatDown::Problem { client_id: None, problem });
                 }
                 Ended::Refused
@@ -80,7 +107,8 @@ impl<'a> Runner<'a> {
     async fn go_on(&mut self) -> Result<(), EdgeError> {
         self.read_on().await?;
         loop {
-            self.memory.stop |= self.stop.is_cancelled();
+            self.agent.lease().settle_request(clock::now());
+            self.notice_the_world();
             match step::next(&self.record, &self.memory) {
                 Next::Rest => return Ok(()),
                 Next::Store { client_id, body } => self.store(client_id, body).await?,
@@ -88,36 +116,80 @@ impl<'a> Runner<'a> {
                     // A person may have spoken since; better to know before the model is asked.
                     let before = self.record.last_seq();
                     self.read_on().await?;
-                    if self.record.last_seq() == before {
+                    if self.record.last_seq() == before && !self.agent.lease().is_taken() {
                         self.ask().await?;
                     }
                 }
                 Next::Discard => self.discard(),
+                Next::Question { message, tool, risk } => {
+                    let timeout_s = self.memory.settings.approval_timeout_s;
+                    match self.unless_cut(self.hands(false).question(&tool, risk, timeout_s)).await {
+                        Ok(Ok((question, watched))) => {
+                            self.memory.question = Some(question);
+                            self.to_watch = Some(watched);
+                        }
+                        Ok(Err(text)) => self.memory.finish(&message, refusal(&tool.id, &text)),
+                        // What comes next is decided anew.
+                        Err(_) => {}
+                    }
+                }
+                Next::AwaitVerdict { approval } => self.await_verdict(approval).await?,
+                Next::Compare { approval } => self.compare(approval).await,
+                Next::AwaitHandBack => {
+                    self.wait(None).await;
+                    self.read_on().await?;
+                }
                 Next::Run { message, tool } => self.use_tool(message, tool).await,
             }
         }
+    }
+
+    /// What the step is to know of that is not in the record.
+    fn notice_the_world(&mut self) {
+        self.memory.stop |= self.current.stop.is_cancelled();
+        self.memory.person_drives = self.agent.lease().is_taken();
+        self.memory.time_is_up = self.time_left() == Some(Duration::ZERO);
+        self.memory.prices = self.model.as_ref().and_then(|model| model.prices);
+        for approval in self.current.denied() {
+            self.memory.judged.insert(approval, Judged::Denied);
+        }
+    }
+
+    /// `None` without a budget of time.
+    fn time_left(&self) -> Option<Duration> {
+        let budget = Duration::from_secs(self.memory.settings.budgets.seconds?);
+        Some(budget.saturating_sub(self.record.worked(self.last_event.elapsed())))
     }
 
     async fn ask(&mut self) -> Result<(), EdgeError> {
         let after = self.record.last_seq();
         let message_id = MessageId::generate();
         let outcome = match self.model.clone() {
-            None => Ok(self.console(message_id)),
+            None => Some(Ok(self.console(message_id.clone()))),
             Some(model) => {
-                let stop = self.stop.clone();
-                let asked = self.agent.0.model.ask(self.agent, &self.session, &self.record, &model, &message_id);
-                match stop.run_until_cancelled(asked).await {
-                    Some(Ok(outcome)) => outcome,
-                    Some(Err(error)) => return Err(error),
-                    // Stopped in mid-sentence: what was written is dropped.
-                    None => {
-                        self.tell(ChatDown::Discarded { message_id });
-                        return Ok(());
-                    }
+                let settings = &self.memory.settings;
+                let question = Question {
+                    agent: self.agent,
+                    session: &self.session,
+                    record: &self.record,
+                    model: &model,
+                    system_prompt: settings.system_prompt.as_deref(),
+                    max_tokens: budget::max_tokens(&self.record, &settings.budgets, &model),
+                    message_id: &message_id,
+                };
+                tokio::select! {
+                    biased;
+                    () = self.current.stop.cancelled() => None,
+                    () = sleep_until_over(self.time_left()) => None,
+                    asked = self.agent.0.model.ask(question) => Some(asked?),
                 }
             }
         };
-        self.memory.answer = Some(Answer { after, outcome });
+        match outcome {
+            Some(outcome) => self.memory.answer = Some(Answer { after, outcome }),
+            // Cut off in mid-sentence: what was written is dropped.
+            None => self.tell(ChatDown::Discarded { message_id }),
+        }
         Ok(())
     }
 
@@ -129,6 +201,7 @@ impl<'a> Runner<'a> {
             stop_reason: said.stop_reason.to_owned(),
             model: console::NAME.to_owned(),
             usage: Usage::default(),
+            cost_microusd: None,
         }
     }
 
@@ -141,16 +214,99 @@ impl<'a> Runner<'a> {
     async fn use_tool(&mut self, message: MessageId, tool: ToolUse) {
         self.memory.begin(&message, &tool);
         self.tell(ChatDown::ToolStarted { tool_use_id: tool.id.clone() });
-        let hands = Hands { agent: self.agent, session: &self.session, picture: self.record.picture() };
-        let stop = self.stop.clone();
-        match stop.run_until_cancelled(hands.run(&tool)).await {
-            Some(result) => self.memory.finish(&message, result),
-            // Dropping the call cancelled it; a chord or a drag may be half done.
-            None => {
-                if let Err(error) = self.agent.0.desk.call(&Call::ReleaseAll, Duration::from_secs(10)).await {
-                    tracing::warn!(%error, "release keys and buttons after a stop");
-                }
+        let cut = match self.unless_cut(self.hands(tool.is_single()).run(&tool)).await {
+            Ok(result) => return self.memory.finish(&message, result),
+            Err(cut) => cut,
+        };
+        // Dropping the call cancelled it; a chord or a drag may be half done. Whoever takes control has it lifted.
+        match cut {
+            Cut::Taken => self.memory.finish(&message, refusal(&tool.id, words::TAKEN_MEANWHILE)),
+            Cut::Stopped => self.release_all().await,
+            Cut::TimeIsUp => {
+                self.memory.finish(&message, refusal(&tool.id, words::CUT_BY_TIME));
+                self.release_all().await;
             }
+        }
+    }
+
+    async fn release_all(&self) {
+        if let Err(error) = self.agent.desk().call(&Call::ReleaseAll, Duration::from_secs(10)).await {
+            tracing::warn!(%error, "release keys and buttons after a stop");
+        }
+    }
+
+    /// Runs `work` unless a person stops the agent or takes control, or its time is up: then it goes no step further,
+    /// and nothing that it would have seen after that moment is kept.
+    async fn unless_cut<T>(&self, work: impl Future<Output = T>) -> Result<T, Cut> {
+        tokio::select! {
+            biased;
+            () = self.agent.lease().taken() => Err(Cut::Taken),
+            () = self.current.stop.cancelled() => Err(Cut::Stopped),
+            () = sleep_until_over(self.time_left()) => Err(Cut::TimeIsUp),
+            done = work => Ok(done),
+        }
+    }
+
+    fn hands(&self, is_single: bool) -> Hands<'_> {
+        Hands { agent: self.agent, session: &self.session, picture: self.record.picture(), is_single }
+    }
+
+    async fn await_verdict(&mut self, approval: i64) -> Result<(), EdgeError> {
+        let timeout = Duration::from_secs(self.memory.settings.approval_timeout_s.into());
+        let until = match self.asked.get(&approval) {
+            Some((_, until)) => *until,
+            None => {
+                let until = Instant::now() + timeout;
+                self.asked.insert(approval, (self.to_watch.take().unwrap_or_default(), until));
+                until
+            }
+        };
+        if Instant::now() >= until {
+            self.memory.judged.insert(approval, Judged::Expired);
+            return Ok(());
+        }
+        if self.wait(Some(until)).await { self.read_on().await } else { Ok(()) }
+    }
+
+    async fn compare(&mut self, approval: i64) {
+        let judged = match self.asked.get(&approval) {
+            Some((_, until)) if Instant::now() >= *until => Ok(Judged::Expired),
+            Some((watched, _)) => self
+                .unless_cut(self.hands(false).is_unchanged(watched))
+                .await
+                .map(|is_unchanged| if is_unchanged { Judged::Unchanged } else { Judged::Lapsed }),
+            None => Ok(Judged::Lapsed),
+        };
+        if let Ok(judged) = judged {
+            self.memory.judged.insert(approval, judged);
+        }
+    }
+
+    /// Until something happened that the record or the world may tell of; `false` when it was the time alone.
+    async fn wait(&self, until: Option<Instant>) -> bool {
+        let mut standing = self.agent.lease().watch();
+        let now = standing.borrow_and_update().clone();
+        let is_news = now.lease.holder.is_some() != self.memory.person_drives || now.requested_by.is_some();
+        if is_news || self.current.has_denied(&self.memory) {
+            return true;
+        }
+        let late = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let stopped = async {
+            if self.memory.stop {
+                return std::future::pending().await;
+            }
+            self.current.stop.cancelled().await
+        };
+        tokio::select! {
+            () = stopped => true,
+            _ = standing.changed() => true,
+            () = self.agent.0.wake.notified() => true,
+            () = late => false,
         }
     }
 
@@ -158,20 +314,21 @@ impl<'a> Runner<'a> {
     /// caller decides again.
     async fn store(&mut self, client_id: String, body: EventBody) -> Result<(), EdgeError> {
         let append = Append {
-            generation: self.agent.0.journal.generation,
+            generation: self.agent.journal().generation,
             expected_seq: self.record.last_seq() + 1,
             client_id,
             body,
         };
         let mut waiting = Waiting::new(self.agent, &self.session);
         loop {
-            match self.agent.0.journal.append(&self.session, &append).await {
+            match self.agent.journal().append(&self.session, &append).await {
                 Ok(stored) => {
                     self.memory.stored(&append.body);
                     self.moved = true;
                     let event = Event { seq: stored.seq, at: stored.at, body: append.body };
                     if self.record.push(event.clone()) {
-                        self.agent.0.live.event(&self.session, event);
+                        self.last_event = Instant::now();
+                        self.agent.live().event(&self.session, event);
                         return Ok(());
                     }
                     // A repeat of what was stored earlier: it stands further back.
@@ -183,39 +340,66 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// control will not take what comes next, ever: the session ends with a word, or the same would be tried for ever.
+    async fn give_up(&mut self, problem: &Problem) {
+        let expected_seq = self.record.last_seq() + 1;
+        let append = Append {
+            generation: self.agent.journal().generation,
+            expected_seq,
+            client_id: format!("g:{expected_seq}"),
+            body: EventBody::StateChanged {
+                state: SessionState::Failed,
+                reason: Some(format!("the record refused what the agent did: {}", problem.detail)),
+            },
+        };
+        if let Err(error) = self.agent.journal().append(&self.session, &append).await {
+            tracing::warn!(%error, session = %self.session, "say that the session cannot go on");
+        }
+        self.agent.live().look(&self.session);
+    }
+
     async fn read_on(&mut self) -> Result<(), EdgeError> {
         let mut waiting = Waiting::new(self.agent, &self.session);
         let before = self.record.last_seq();
         loop {
-            match read_on(&self.agent.0.journal, &self.session, &mut self.record).await {
-                Ok(model) => {
-                    self.model = model;
+            match read_on(self.agent.journal(), &self.session, &mut self.record).await {
+                Ok(page) => {
+                    self.model = page.model;
+                    self.memory.settings = page.settings;
                     break;
                 }
                 Err(error) => waiting.after(error).await?,
             }
         }
         if self.record.last_seq() > before {
-            self.agent.0.live.look(&self.session);
+            self.last_event = Instant::now();
+            self.agent.live().look(&self.session);
         }
         Ok(())
     }
 
     fn tell(&self, frame: ChatDown) {
-        self.agent.0.live.frame(&self.session, frame);
+        self.agent.live().frame(&self.session, frame);
     }
 }
 
-/// Reads what the record has more than `record`; answers the model that control names.
-pub async fn read_on(journal: &Journal, session: &SessionId, record: &mut Record) -> Result<Option<String>, EdgeError> {
+async fn sleep_until_over(left: Option<Duration>) {
+    match left {
+        Some(left) => tokio::time::sleep(left).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads what the record has more than `record`; answers the last page, which says how the session is to work.
+pub async fn read_on(journal: &Journal, session: &SessionId, record: &mut Record) -> Result<Events, EdgeError> {
     loop {
-        let page = journal.events(session, record.last_seq()).await?;
+        let mut page = journal.events(session, record.last_seq()).await?;
         let before = record.last_seq();
-        for event in page.events {
+        for event in std::mem::take(&mut page.events) {
             record.push(event);
         }
         if record.last_seq() >= page.last_seq {
-            return Ok(page.model);
+            return Ok(page);
         }
         if record.last_seq() == before {
             return Err(EdgeError::Unreachable("the record has a gap".to_owned()));
@@ -249,7 +433,7 @@ impl<'a> Waiting<'a> {
                 SessionState::WaitingControl.as_str()
             );
             let problem = Problem::new(Code::Unavailable, detail);
-            self.agent.0.live.frame(self.session, ChatDown::Problem { client_id: None, problem });
+            self.agent.live().frame(self.session, ChatDown::Problem { client_id: None, problem });
         }
         tokio::time::sleep(self.backoff.wait()).await;
         Ok(())

@@ -7,27 +7,38 @@ use std::collections::{HashMap, HashSet};
 
 use protocol::{
     MessageId,
+    approval::{ApprovalAsked, Risk, Verdict},
     event::{ActionTrace, AssistantMessage, EventBody, ResultBlock, ToolResult},
+    model::Prices,
     session::SessionState,
+    settings::SessionSettings,
 };
 
-use super::record::{Open, Record, ToolUse};
-
-/// A turn ends after so many answers of the model.
-pub const MAX_CALLS: u32 = 200;
-
-pub const UNKNOWN: &str = "Outcome unknown: the process stopped during this action. Take a screenshot before retrying.";
-pub const INTERRUPTED: &str = "[interrupted by user]";
-pub const HALTED: &str = "Not executed: an earlier computer action in this turn failed.";
-pub const BUDGET: &str = "The agent was stopped after 200 steps on one request. Say \"go on\" to let it continue.";
+use super::{
+    approve::{self, Permission},
+    budget,
+    record::{Open, Record, ToolUse},
+    stuck, words,
+};
 
 /// What this process knows beyond the record.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// A person wants the agent to stop.
     pub stop: bool,
+    /// A person has taken control of the desktop.
+    pub person_drives: bool,
+    /// The session's time at work is used up.
+    pub time_is_up: bool,
+    pub settings: SessionSettings,
+    /// Of the session's model.
+    pub prices: Option<Prices>,
     /// What the model said, not stored yet.
     pub answer: Option<Answer>,
+    /// What a person is to be asked, not stored yet.
+    pub question: Option<ApprovalAsked>,
+    /// What this process knows of approvals, by the `seq` that asked.
+    pub judged: HashMap<i64, Judged>,
     /// Messages that this process stored: only their tools may run.
     asked: HashSet<MessageId>,
     /// Tools that were begun.
@@ -45,6 +56,18 @@ pub struct Answer {
     pub outcome: Result<AssistantMessage, String>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// A person said no, and control may not know yet.
+    Denied,
+    /// Nobody said anything in time.
+    Expired,
+    /// What the action aims at is not what the person saw any more.
+    Lapsed,
+    /// It is still the same: an action that was approved may run.
+    Unchanged,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// Nothing, until somebody says something.
@@ -55,15 +78,20 @@ pub enum Next {
     Ask,
     /// A person spoke while the model did: its answer is not used.
     Discard,
+    /// Set up what a person is asked about this tool.
+    Question { message: MessageId, tool: ToolUse, risk: Option<Risk> },
+    /// Wait for a person's word, no longer than it may take.
+    AwaitVerdict { approval: i64 },
+    /// The word was yes: look whether what the action aims at is still the same.
+    Compare { approval: i64 },
+    /// Wait until control is handed back.
+    AwaitHandBack,
     /// Run a tool.
     Run { message: MessageId, tool: ToolUse },
 }
 
 /// Decides.
 pub fn next(record: &Record, memory: &Memory) -> Next {
-    if record.state() == SessionState::Paused {
-        return Next::Rest;
-    }
     if let Some(open) = record.open() {
         return answer(record, memory, &open);
     }
@@ -87,14 +115,30 @@ pub fn next(record: &Record, memory: &Memory) -> Next {
         };
     }
     if !record.is_due() {
-        let reason = record.last_answer().and_then(|message| why_it_ended(&message.stop_reason));
+        let reason = record.last_answer().and_then(|message| words::why_it_ended(&message.stop_reason));
         return if record.state().has_work() { change(record, SessionState::Idle, reason) } else { Next::Rest };
+    }
+    if memory.person_drives && record.state() != SessionState::Paused {
+        return change(record, SessionState::Paused, Some(words::PERSON_DRIVES.to_owned()));
+    }
+    // The record says it, too: a lease that was lost gives nothing back.
+    if memory.person_drives || (record.state() == SessionState::Paused && !record.is_handed_back()) {
+        return if record.is_unanswered_in_pause() { notice(record, words::HEARD_LATER) } else { Next::AwaitHandBack };
     }
     if record.state() != SessionState::Running {
         return change(record, SessionState::Running, None);
     }
-    if record.calls() >= MAX_CALLS {
-        return over_budget(record);
+    let budgets = &memory.settings.budgets;
+    if let Some(why) = budget::over(record, budgets, memory.prices.as_ref(), memory.time_is_up) {
+        return end_with(
+            record,
+            SessionState::Failed,
+            &format!("The agent was stopped: {why}. {}", words::GO_ON),
+            &why,
+        );
+    }
+    if stuck::is_stuck(record.steps()) {
+        return end_with(record, SessionState::Idle, words::STUCK, "the same again and again");
     }
     Next::Ask
 }
@@ -109,6 +153,7 @@ impl Memory {
             }
             EventBody::StateChanged { state: SessionState::Failed, .. } => self.answer = None,
             EventBody::ToolResult(result) => self.finished.retain(|(_, id), _| *id != result.tool_use_id),
+            EventBody::ApprovalAsked(_) => self.question = None,
             _ => {}
         }
     }
@@ -140,26 +185,58 @@ fn answer(record: &Record, memory: &Memory, open: &Open<'_>) -> Next {
         client_id: format!("r:{}:{index}", message.message_id),
         body: EventBody::ToolResult(result),
     };
+    let refuse = |text: &str| store(refusal(&tool.id, text));
+    let run = || Next::Run { message: message.message_id.clone(), tool: (*tool).clone() };
     if let Some(result) = memory.finished.get(&key) {
         return store(result.clone());
     }
     if message.stop_reason != "tool_use" {
-        let text = format!("Not executed: the message ended ({}) before this call was complete.", message.stop_reason);
-        return store(refusal(&tool.id, &text));
+        let reason = &message.stop_reason;
+        return refuse(&format!("Not executed: the message ended ({reason}) before this call was complete."));
     }
+    let approval = record.approval_of(&tool.id);
     if !memory.asked.contains(&message.message_id) {
-        return store(refusal(&tool.id, UNKNOWN));
+        // One that still waits for a word has not begun.
+        let waits = approval.is_some_and(|approval| record.verdict(approval) != Some(Verdict::Approved));
+        return refuse(if waits { words::NOT_BEGUN } else { words::UNKNOWN });
     }
     if memory.stop || record.state() == SessionState::Cancelled {
-        return store(refusal(&tool.id, INTERRUPTED));
+        return refuse(words::INTERRUPTED);
     }
     if memory.begun.contains(&key) {
-        return store(refusal(&tool.id, UNKNOWN));
+        return refuse(words::UNKNOWN);
+    }
+    if memory.person_drives {
+        return refuse(words::NOT_WHILE_A_PERSON_DRIVES);
+    }
+    if memory.time_is_up {
+        return refuse(words::NO_TIME_LEFT);
     }
     if *after_failure && tool.is_computer() {
-        return store(refusal(&tool.id, HALTED));
+        return refuse(words::HALTED);
     }
-    Next::Run { message: message.message_id.clone(), tool: (*tool).clone() }
+    let risk = match approve::permission(&memory.settings, tool) {
+        Permission::Granted => return run(),
+        Permission::Refused => return refuse(&words::denied(tool.called())),
+        Permission::Asked(risk) => risk,
+    };
+    let Some(approval) = approval else {
+        return match &memory.question {
+            Some(question) if question.tool_use_id == tool.id => Next::Store {
+                client_id: format!("q:{}:{index}", message.message_id),
+                body: EventBody::ApprovalAsked(question.clone()),
+            },
+            _ => Next::Question { message: message.message_id.clone(), tool: (*tool).clone(), risk },
+        };
+    };
+    match (memory.judged.get(&approval), record.verdict(approval)) {
+        (Some(Judged::Denied), _) | (_, Some(Verdict::Denied)) => refuse(&words::denied(tool.called())),
+        (Some(Judged::Expired), _) => refuse(&words::expired(tool.called())),
+        (Some(Judged::Lapsed), _) => refuse(words::LAPSED),
+        (_, None) => Next::AwaitVerdict { approval },
+        (None, Some(Verdict::Approved)) => Next::Compare { approval },
+        (Some(Judged::Unchanged), Some(Verdict::Approved)) => run(),
+    }
 }
 
 fn change(record: &Record, state: SessionState, reason: Option<String>) -> Next {
@@ -168,27 +245,19 @@ fn change(record: &Record, state: SessionState, reason: Option<String>) -> Next 
     Next::Store { client_id, body: EventBody::StateChanged { state, reason } }
 }
 
-fn over_budget(record: &Record) -> Next {
-    let told =
-        matches!(record.events().last().map(|event| &event.body), Some(EventBody::Notice { text }) if text == BUDGET);
-    if told {
-        change(record, SessionState::Failed, Some("200 steps on one request".to_owned()))
-    } else {
-        let client_id = format!("n:{}", record.last_seq() + 1);
-        Next::Store { client_id, body: EventBody::Notice { text: BUDGET.to_owned() } }
-    }
+fn notice(record: &Record, text: &str) -> Next {
+    let client_id = format!("n:{}", record.last_seq() + 1);
+    Next::Store { client_id, body: EventBody::Notice { text: text.to_owned() } }
 }
 
-/// For people, when a turn did not end as it should.
-fn why_it_ended(stop_reason: &str) -> Option<String> {
-    let why = match stop_reason {
-        "end_turn" | "stop_sequence" => return None,
-        "max_tokens" => "the answer was cut: it reached the limit of one message",
-        "model_context_window_exceeded" => "the conversation is too long for the model: start a new session",
-        "refusal" => "the model declined to go on",
-        _ => "the model stopped without saying why",
-    };
-    Some(why.to_owned())
+/// Tells people why, then leaves the work.
+fn end_with(record: &Record, state: SessionState, text: &str, reason: &str) -> Next {
+    let last = record.events().last().map(|event| &event.body);
+    if matches!(last, Some(EventBody::Notice { text: told }) if told == text) {
+        change(record, state, Some(reason.to_owned()))
+    } else {
+        notice(record, text)
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,12 @@
 //! What the agent does next, whatever stands in the record.
 
 use proptest::prelude::*;
-use protocol::{MessageId, UserId, event::Event};
+use protocol::{
+    MessageId, UserId,
+    approval::{ApprovalAnswered, ApprovalPolicy},
+    event::Event,
+    settings::Budgets,
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -41,12 +46,17 @@ struct World {
     memory: Memory,
     ran: Vec<(MessageId, String)>,
     made: usize,
+    settings: SessionSettings,
+    /// The lease, which is not the agent's to lose.
+    person_drives: bool,
     choices: std::vec::IntoIter<u8>,
 }
 
 impl World {
-    fn new(choices: Vec<u8>) -> Self {
+    fn new(approvals: ApprovalPolicy, choices: Vec<u8>) -> Self {
         let mut world = Self {
+            settings: SessionSettings { approvals, ..SessionSettings::default() },
+            person_drives: false,
             control: Control::default(),
             record: Record::default(),
             memory: Memory::default(),
@@ -79,14 +89,45 @@ impl World {
         self.read();
     }
 
+    /// A word of a person, by way of control.
+    fn judge(&mut self, approval: i64, verdict: Verdict) {
+        let user_id = UserId::generate();
+        if !self.control.known.contains_key(&format!("verdict/{approval}")) {
+            self.control.add(EventBody::ApprovalAnswered(ApprovalAnswered { approval, verdict, user_id }));
+            self.control.known.insert(format!("verdict/{approval}"), self.control.events.len() as i64);
+        }
+    }
+
+    fn hand_back(&mut self) {
+        self.control.add(EventBody::HandedBack { user_id: UserId::generate(), note: None, picture: None });
+        self.person_drives = false;
+    }
+
+    fn pending(&self) -> Option<i64> {
+        let asked = |event: &&Event| matches!(event.body, EventBody::ApprovalAsked(_));
+        self.control.events.iter().rev().find(asked).map(|event| event.seq)
+    }
+
     /// Does one thing; answers whether the agent is at rest.
     fn step(&mut self) -> bool {
         match self.choose() {
             0..=15 => self.say(),
             16..=25 => self.crash(),
             26..=32 => self.memory.stop = true,
+            33..=42 => self.person_drives = true,
+            43..=46 => self.hand_back(),
+            47..=52 => {
+                if let Some(approval) = self.pending() {
+                    let verdict = if self.choose() < 128 { Verdict::Approved } else { Verdict::Denied };
+                    self.judge(approval, verdict);
+                }
+            }
+            53..=55 => self.settings.budgets = Budgets { steps: Some(3), ..Budgets::default() },
+            56..=58 => self.memory.time_is_up = true,
             _ => {}
         }
+        self.memory.settings = self.settings.clone();
+        self.memory.person_drives = self.person_drives;
         match next(&self.record, &self.memory) {
             Next::Rest => {
                 self.memory = Memory::default();
@@ -94,8 +135,35 @@ impl World {
                 self.read();
                 return !unread;
             }
+            Next::Question { tool, .. } => {
+                assert!(!self.person_drives, "a person was asked about a screen that is theirs");
+                self.memory.question = Some(question(&tool));
+            }
+            Next::AwaitVerdict { approval } => {
+                match self.choose() {
+                    0..=40 => self.judge(approval, Verdict::Approved),
+                    41..=80 => self.judge(approval, Verdict::Denied),
+                    81..=90 => drop(self.memory.judged.insert(approval, Judged::Denied)),
+                    // Nobody answers, and time goes by.
+                    _ => drop(self.memory.judged.insert(approval, Judged::Expired)),
+                }
+                self.read();
+            }
+            Next::Compare { approval } => {
+                let judged = if self.choose() < 200 { Judged::Unchanged } else { Judged::Lapsed };
+                self.memory.judged.insert(approval, judged);
+            }
+            Next::AwaitHandBack => {
+                let paused = self.record.state() == SessionState::Paused;
+                assert!(self.person_drives || paused);
+                if self.choose() > 60 {
+                    self.hand_back();
+                }
+                self.read();
+            }
             Next::Store { client_id, body } => self.store(&client_id, &body),
             Next::Ask => {
+                assert!(!self.person_drives, "the model was asked while a person drove");
                 let outcome = self.answer();
                 self.memory.answer = Some(Answer { after: self.record.last_seq(), outcome });
             }
@@ -149,6 +217,7 @@ impl World {
             stop_reason: stop_reason.to_owned(),
             model: "m".to_owned(),
             usage: Default::default(),
+            cost_microusd: None,
         })
     }
 
@@ -163,6 +232,12 @@ impl World {
             other.is_computer() && self.record.results().iter().any(|r| r.tool_use_id == other.id && r.is_error)
         });
         assert!(!(failed && tool.is_computer()), "a computer action ran after another one had failed");
+        assert!(!self.person_drives, "{tool:?} ran while a person drove");
+        if let Permission::Asked(_) = approve::permission(&self.settings, tool) {
+            let approval = self.record.approval_of(&tool.id).expect("it was asked for");
+            assert_eq!(self.record.verdict(approval), Some(Verdict::Approved), "{tool:?} ran without a word");
+            assert_eq!(self.memory.judged.get(&approval), Some(&Judged::Unchanged));
+        }
         let key = (message.clone(), tool.id.clone());
         assert!(!self.ran.contains(&key), "{tool:?} ran twice");
         self.ran.push(key);
@@ -171,6 +246,10 @@ impl World {
             // Stopped in the middle: there is no result.
             0..=20 => self.memory.stop = true,
             21..=35 => self.crash(),
+            36..=45 => {
+                self.person_drives = true;
+                self.memory.finish(&message, refusal(&tool.id, words::TAKEN_MEANWHILE));
+            }
             choice => {
                 let result = ToolResult { is_error: choice < 80, ..refusal(&tool.id, "ok") };
                 self.memory.finish(&message, result);
@@ -202,13 +281,14 @@ fn assert_every_use_is_answered_next(messages: &[Value]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn whatever_happens_every_use_is_answered_once_and_nothing_runs_twice(
+        approvals in proptest::sample::select(ApprovalPolicy::ALL),
         choices in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
-        let mut world = World::new(choices);
+        let mut world = World::new(approvals, choices);
         let mut steps = 0;
 
         while !(world.step() && world.choices.len() == 0) {
@@ -251,6 +331,20 @@ fn answered(stop_reason: &str, content: Vec<Value>) -> AssistantMessage {
         stop_reason: stop_reason.to_owned(),
         model: "m".to_owned(),
         usage: Default::default(),
+        cost_microusd: None,
+    }
+}
+
+fn question(tool: &ToolUse) -> ApprovalAsked {
+    ApprovalAsked {
+        tool_use_id: tool.id.clone(),
+        tool: tool.name.clone(),
+        risk: None,
+        shown: String::new(),
+        timeout_s: 600,
+        picture: None,
+        mark: None,
+        region: None,
     }
 }
 
@@ -267,7 +361,7 @@ fn a_restart_does_not_replay_what_has_no_result() {
         panic!("it must store a result")
     };
 
-    assert_eq!(result, refusal("t", UNKNOWN));
+    assert_eq!(result, refusal("t", words::UNKNOWN));
 }
 
 #[test]
@@ -292,19 +386,153 @@ fn what_a_person_said_meanwhile_discards_the_answer() {
 #[test]
 fn after_two_hundred_answers_a_turn_ends_with_a_notice() {
     let mut bodies = vec![said(), state(SessionState::Running)];
-    for _ in 0..MAX_CALLS {
+    for _ in 0..budget::MAX_CALLS {
         bodies.push(EventBody::AssistantMessage(answered("pause_turn", vec![json!({"type": "text", "text": "…"})])));
     }
-    let told = Next::Store { client_id: "n:203".to_owned(), body: EventBody::Notice { text: BUDGET.to_owned() } };
-    assert_eq!(next(&record(bodies.clone()), &Memory::default()), told);
+    let Next::Store { client_id, body } = next(&record(bodies.clone()), &Memory::default()) else {
+        panic!("no notice")
+    };
+    assert_eq!(client_id, "n:203");
+    let EventBody::Notice { text } = &body else { panic!("{body:?}") };
+    assert!(text.contains("200 steps on one request"), "{text}");
 
-    bodies.push(EventBody::Notice { text: BUDGET.to_owned() });
+    bodies.push(body);
 
     let Next::Store { body: EventBody::StateChanged { state, .. }, .. } = next(&record(bodies), &Memory::default())
     else {
         panic!("it must end")
     };
     assert_eq!(state, SessionState::Failed);
+}
+
+#[test]
+fn who_goes_in_circles_asks_the_person() {
+    let mut bodies = vec![said(), state(SessionState::Running)];
+    for at in 0..5 {
+        let mut again = bash();
+        again["id"] = json!(format!("t{at}"));
+        bodies.push(EventBody::AssistantMessage(answered("tool_use", vec![again])));
+        bodies.push(EventBody::ToolResult(refusal(&format!("t{at}"), "Error: no")));
+        let expected = if at < 4 { None } else { Some(words::STUCK) };
+        let told = match next(&record(bodies.clone()), &Memory::default()) {
+            Next::Store { body: EventBody::Notice { text }, .. } => Some(text),
+            Next::Ask => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(told.as_deref(), expected, "after {at}");
+    }
+    bodies.push(EventBody::Notice { text: words::STUCK.to_owned() });
+
+    let Next::Store { body, .. } = next(&record(bodies), &Memory::default()) else { panic!("it must rest") };
+    assert!(matches!(body, EventBody::StateChanged { state: SessionState::Idle, .. }), "{body:?}");
+}
+
+#[test]
+fn a_lost_lease_does_not_end_a_pause() {
+    let mut bodies = vec![said(), state(SessionState::Running), state(SessionState::Paused)];
+    assert_eq!(next(&record(bodies.clone()), &Memory::default()), Next::AwaitHandBack);
+
+    bodies.push(EventBody::HandedBack { user_id: UserId::generate(), note: None, picture: None });
+
+    let Next::Store { body, .. } = next(&record(bodies), &Memory::default()) else { panic!("it must go on") };
+    assert_eq!(body, state(SessionState::Running));
+}
+
+#[test]
+fn what_is_said_while_a_person_drives_is_answered_by_a_notice_once() {
+    let drives = Memory { person_drives: true, ..Memory::default() };
+    let mut bodies = vec![said(), state(SessionState::Running), state(SessionState::Paused), said()];
+    let Next::Store { body, .. } = next(&record(bodies.clone()), &drives) else { panic!("no notice") };
+    assert_eq!(body, EventBody::Notice { text: words::HEARD_LATER.to_owned() });
+
+    bodies.push(body);
+
+    assert_eq!(next(&record(bodies), &drives), Next::AwaitHandBack);
+}
+
+/// A record in which a command waits for a person's word, and a process that asked for it.
+fn waiting() -> (Vec<EventBody>, Memory) {
+    let message = answered("tool_use", vec![bash()]);
+    let settings = SessionSettings { approvals: ApprovalPolicy::Risky, ..SessionSettings::default() };
+    let mut memory = Memory { settings, ..Memory::default() };
+    memory.stored(&EventBody::AssistantMessage(message.clone()));
+    let tool = tool_uses(&message).remove(0);
+    let bodies = vec![
+        said(),
+        state(SessionState::Running),
+        EventBody::AssistantMessage(message),
+        EventBody::ApprovalAsked(question(&tool)),
+    ];
+    (bodies, memory)
+}
+
+fn result_of(next: Next) -> String {
+    match next {
+        Next::Store { body: EventBody::ToolResult(result), .. } => {
+            let [ResultBlock::Text { text }] = &result.content[..] else { panic!("{result:?}") };
+            assert!(result.is_error);
+            text.clone()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn verdict(verdict: Verdict) -> EventBody {
+    EventBody::ApprovalAnswered(ApprovalAnswered { approval: 4, verdict, user_id: UserId::generate() })
+}
+
+#[test]
+fn an_approved_action_runs_only_where_nothing_has_changed() {
+    let (mut bodies, mut memory) = waiting();
+    assert_eq!(next(&record(bodies.clone()), &memory), Next::AwaitVerdict { approval: 4 });
+    bodies.push(verdict(Verdict::Approved));
+    assert_eq!(next(&record(bodies.clone()), &memory), Next::Compare { approval: 4 });
+
+    memory.judged.insert(4, Judged::Lapsed);
+    assert_eq!(result_of(next(&record(bodies.clone()), &memory)), words::LAPSED);
+    memory.judged.insert(4, Judged::Unchanged);
+
+    assert!(matches!(next(&record(bodies), &memory), Next::Run { .. }));
+}
+
+#[test]
+fn whatever_is_no_yes_in_time_is_a_no() {
+    let denied = words::denied("bash");
+    let (bodies, memory) = waiting();
+    let with = |body| record([bodies.clone(), vec![body]].concat());
+    assert_eq!(result_of(next(&with(verdict(Verdict::Denied)), &memory)), denied);
+
+    let known = |judged| Memory { judged: HashMap::from([(4, judged)]), ..waiting_memory(&bodies) };
+    assert_eq!(result_of(next(&record(bodies.clone()), &known(Judged::Denied))), denied);
+    assert_eq!(result_of(next(&record(bodies.clone()), &known(Judged::Expired))), words::expired("bash"));
+    // A yes that comes after all that is too late.
+    assert_eq!(result_of(next(&with(verdict(Verdict::Approved)), &known(Judged::Denied))), denied);
+    assert_eq!(result_of(next(&with(verdict(Verdict::Approved)), &known(Judged::Expired))), words::expired("bash"));
+}
+
+fn waiting_memory(bodies: &[EventBody]) -> Memory {
+    let settings = SessionSettings { approvals: ApprovalPolicy::Risky, ..SessionSettings::default() };
+    let mut memory = Memory { settings, ..Memory::default() };
+    bodies.iter().for_each(|body| memory.stored(body));
+    memory
+}
+
+#[test]
+fn after_a_restart_what_waited_was_not_begun_and_what_was_approved_may_have_been() {
+    let (mut bodies, _) = waiting();
+    assert_eq!(result_of(next(&record(bodies.clone()), &Memory::default())), words::NOT_BEGUN);
+
+    bodies.push(verdict(Verdict::Approved));
+
+    assert_eq!(result_of(next(&record(bodies), &Memory::default())), words::UNKNOWN);
+}
+
+#[test]
+fn a_tool_that_a_rule_forbids_is_not_even_asked_about() {
+    let (bodies, mut memory) = waiting();
+    memory.settings.tools.insert("bash".to_owned(), protocol::approval::ToolRule::Deny);
+
+    assert_eq!(result_of(next(&record(bodies[..3].to_vec()), &memory)), words::denied("bash"));
 }
 
 #[test]

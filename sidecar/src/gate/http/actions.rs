@@ -41,7 +41,7 @@ pub async fn act(
         return picture_of(&app, ScreenshotCall { format: Format::Png, region, picture, fit: None }).await;
     }
     let within = deadline(&action);
-    match app.desk.call(&Call::Act { action, picture }, within).await? {
+    match app.desk.call(&Call::Act { action, picture, secret: false }, within).await? {
         Answer::Acted(outcome) => Ok(Json(outcome).into_response()),
         _ => Err(DeskError::Nonsense.into()),
     }

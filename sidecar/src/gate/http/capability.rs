@@ -84,7 +84,7 @@ pub async fn demand_scope(scope: Scope, request: Request, next: Next) -> Result<
 #[cfg(test)]
 mod tests {
     use jsonwebtoken::{EncodingKey, Header};
-    use protocol::{UserId, desktop::Size};
+    use protocol::{UserId, capability::Actor, desktop::Size};
     use rcgen::{KeyPair, PKCS_ED25519};
 
     use super::*;
@@ -102,6 +102,7 @@ mod tests {
                 generation: 3,
                 capability_key_pem: pair.public_key_pem(),
                 size: Size::DEFAULT,
+                lease: Default::default(),
             };
             Self { pair, assignment }
         }
@@ -112,6 +113,7 @@ mod tests {
                 iss: capability::ISSUER.to_owned(),
                 aud: capability::audience(&self.assignment.desktop_id, self.assignment.generation),
                 sub: UserId::generate(),
+                actor: Actor::Person,
                 scopes: vec![Scope::View],
                 iat: now,
                 exp: now + capability::LIFETIME_S,

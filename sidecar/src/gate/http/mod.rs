@@ -3,6 +3,7 @@
 pub mod actions;
 pub mod capability;
 pub mod clipboard;
+pub mod control;
 pub mod problem;
 pub mod range;
 pub mod recording;
@@ -22,14 +23,16 @@ use axum::{
 use protocol::{capability::Scope, error::Code};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{capability::Capabilities, problem::Refused};
-use super::{agent::Agent, chat, desk::Desk};
+use self::{capability::Capabilities, control::Preview, problem::Refused};
+use super::{agent::Agent, chat, desk::Desk, lease::Lease};
 
 /// What every handler may use.
 pub struct App {
     pub capabilities: Capabilities,
     pub desk: Desk,
     pub agent: Agent,
+    pub lease: Lease,
+    pub preview: Preview,
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
 }
@@ -38,9 +41,8 @@ const MAX_BODY: usize = 1 << 20;
 
 /// Every route with the scope that it takes.
 pub fn router(app: Arc<App>) -> Router {
-    let desktop = Router::new()
-        .route("/vnc", allow(Scope::View, get(vnc::view)))
-        .route("/chat", allow(Scope::Chat, get(chat::talk)))
+    // What sees or does something on the agent's side: nothing of it while a person drives.
+    let shared = Router::new()
         .route("/actions", allow(Scope::Control, post(actions::act)))
         .route("/screenshot", allow(Scope::View, get(actions::screenshot)))
         .route("/shell", allow(Scope::Shell, post(shell::run)))
@@ -53,9 +55,19 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/windows/{window}", allow(Scope::Control, post(things::window)))
         .route("/applications", allow(Scope::Control, get(things::applications).post(things::launch)))
         .route("/accessibility", allow(Scope::Control, get(things::accessibility)))
+        .route_layer(middleware::from_fn_with_state(app.clone(), control::demand_floor));
+    let desktop = Router::new()
+        .route("/vnc", allow(Scope::View, get(vnc::view)))
+        .route("/chat", allow(Scope::Chat, get(chat::talk)))
+        .route("/control", allow(Scope::View, get(control::status)))
+        .route("/control/request", allow(Scope::Control, post(control::request)))
+        .route("/control/take", allow(Scope::Control, post(control::take)))
+        .route("/control/preview", allow(Scope::Control, get(control::preview)))
+        .route("/control/release", allow(Scope::Control, post(control::release)))
         .route("/recording", allow(Scope::View, get(recording::status)))
         .route("/recording", allow(Scope::Control, post(recording::order)))
         .route("/recordings/{name}", allow(Scope::View, allow(Scope::Files, get(recording::fetch))))
+        .merge(shared)
         .method_not_allowed_fallback(wrong_method)
         .route_layer(middleware::from_fn_with_state(app.clone(), capability::demand));
     Router::new()

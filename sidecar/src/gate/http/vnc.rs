@@ -53,7 +53,7 @@ pub async fn view(
     if password.is_some() {
         tracing::info!(user = %capability.sub, control, "an operator's viewer comes");
     }
-    let desk = app.desk.vnc(control, password).await?;
+    let desk = app.desk.vnc(control, capability.sub.to_string(), password).await?;
     let upgrade = upgrade.protocols([SUBPROTOCOL]).max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     let tracker = app.tasks.clone();
     Ok(upgrade.on_upgrade(move |socket| {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use protocol::{
-    Millis, VmId,
+    VmId,
     vm::{Assignment, EnrolRequest, Enrolled, RenewRequest, UserData},
 };
 use rustls::RootCertStore;
@@ -16,6 +16,7 @@ use super::{
     tls::{self, Shown},
 };
 use crate::gate::{
+    clock::now,
     edge::Edge,
     patience::{Backoff, Told},
 };
@@ -140,9 +141,4 @@ fn kept(state: &StateDir, vm: &VmId, key: &Key) -> Option<Certificate> {
     let pem = state.read(FILE).ok().flatten()?;
     let certificate = Certificate::read(&pem, vm, &key.public_spki()).ok()?;
     certificate.is_valid_at(now()).then_some(certificate)
-}
-
-fn now() -> Millis {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }

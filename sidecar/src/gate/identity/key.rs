@@ -46,6 +46,7 @@ impl Key {
 }
 
 /// The folder that holds what survives a restart of the sidecar; only its own user may enter.
+#[derive(Clone)]
 pub struct StateDir(PathBuf);
 
 impl StateDir {

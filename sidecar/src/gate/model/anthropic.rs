@@ -7,8 +7,10 @@ use futures_util::StreamExt;
 use protocol::{
     MessageId, SessionId,
     chat::ChatDown,
+    desktop::Size,
     error::{Code, Problem},
     event::AssistantMessage,
+    model::Model,
     paths::LLM_ANTHROPIC_MESSAGES,
 };
 use reqwest::{Method, Response};
@@ -29,6 +31,8 @@ use crate::gate::{
 
 /// The provider pings more often than this.
 const SILENT_FOR: Duration = Duration::from_secs(120);
+/// The record takes events of 4 MiB.
+const MAX_STORED: usize = 7 << 19;
 /// Until the first byte: the provider may read a long conversation first.
 const BEGIN_WITHIN: Duration = Duration::from_secs(300);
 
@@ -36,6 +40,25 @@ const BEGIN_WITHIN: Duration = Duration::from_secs(300);
 pub struct Anthropic {
     edge: Edge,
     pub pictures: Pictures,
+}
+
+/// What the model is asked.
+pub struct Question<'a> {
+    pub agent: &'a Agent,
+    pub session: &'a SessionId,
+    pub record: &'a Record,
+    pub model: &'a Model,
+    /// Of the session, beside our own.
+    pub system_prompt: Option<&'a str>,
+    pub max_tokens: u32,
+    /// What the answer will be called.
+    pub message_id: &'a MessageId,
+}
+
+struct Call<'a> {
+    body: Bytes,
+    beta: Option<&'static str>,
+    message_id: &'a MessageId,
 }
 
 /// An attempt that gave no message.
@@ -54,30 +77,29 @@ impl Anthropic {
     }
 
     /// The model's next message, or why there is none for good. An error is the record's, not the model's.
-    pub async fn ask(
-        &self,
-        agent: &Agent,
-        session: &SessionId,
-        record: &Record,
-        model: &str,
-        message_id: &MessageId,
-    ) -> Result<Result<AssistantMessage, String>, EdgeError> {
+    pub async fn ask(&self, question: Question<'_>) -> Result<Result<AssistantMessage, String>, EdgeError> {
+        let Question { agent, session, record, model, system_prompt, max_tokens, message_id } = question;
         let names = history::pictures(record.events());
         let mut loaded = Loaded::new();
         let mut waiting = Waiting::new(agent, session);
         while let Err(error) = self.pictures.load(agent.journal(), &names, &mut loaded).await {
             waiting.after(error).await?;
         }
-        let body = wire::request(model, history::messages(record.events(), &loaded));
+        let screen = record.picture().unwrap_or(Size::DEFAULT);
+        let messages = history::messages(record.events(), &loaded);
+        let body = wire::request(model, screen, system_prompt, max_tokens, messages);
         drop(loaded);
         let body = Bytes::from(serde_json::to_vec(&body).map_err(|error| EdgeError::Unreachable(error.to_string()))?);
+        let call = Call { body, beta: wire::beta(model.computer), message_id };
         let mut reason = String::new();
         for attempt in 0..retry::MAX_ATTEMPTS {
             let tell = |frame| agent.live().frame(session, frame);
-            let failure = match self.attempt(attempt, body.clone(), message_id, &tell).await {
+            let failure = match self.attempt(attempt, &call, &tell).await {
                 Ok(Whole { content, stop_reason, usage }) => {
-                    let (message_id, model) = (message_id.clone(), model.to_owned());
-                    return Ok(Ok(AssistantMessage { message_id, content, stop_reason, model, usage }));
+                    let cost_microusd = model.prices.map(|prices| prices.cost_microusd(&usage));
+                    let (message_id, model) = (message_id.clone(), model.name.clone());
+                    let message = AssistantMessage { message_id, content, stop_reason, model, usage, cost_microusd };
+                    return Ok(storable(message));
                 }
                 Err(failure) => failure,
             };
@@ -97,13 +119,8 @@ impl Anthropic {
         Ok(Err(reason))
     }
 
-    async fn attempt(
-        &self,
-        attempt: u32,
-        body: Bytes,
-        message_id: &MessageId,
-        tell: &impl Fn(ChatDown),
-    ) -> Result<Whole, Failure> {
+    async fn attempt(&self, attempt: u32, call: &Call<'_>, tell: &impl Fn(ChatDown)) -> Result<Whole, Failure> {
+        let Call { body, beta, message_id } = call;
         let lost = |reason: String, streamed: bool| Failure {
             reason,
             again: Some(retry::wait(attempt, None, rand::random())),
@@ -112,11 +129,12 @@ impl Anthropic {
         };
         let request =
             self.edge.request(Method::POST, LLM_ANTHROPIC_MESSAGES).map_err(|e| lost(e.to_string(), false))?;
+        let request = beta.iter().fold(request, |request, beta| request.header("anthropic-beta", *beta));
         let request = request
             .header("anthropic-version", wire::VERSION)
             .header(http::header::CONTENT_TYPE, "application/json")
             .header(http::header::ACCEPT, "text/event-stream")
-            .body(body);
+            .body(body.clone());
         let response = tokio::time::timeout(BEGIN_WITHIN, request.send())
             .await
             .map_err(|_| lost("the model did not answer in time".to_owned(), false))?
@@ -138,13 +156,22 @@ impl Anthropic {
                     Seen::Nothing => {}
                     Seen::Delta { block, offset, kind, text } => {
                         streamed = true;
-                        tell(ChatDown::Delta { message_id: message_id.clone(), block, offset, kind, text });
+                        tell(ChatDown::Delta { message_id: (*message_id).clone(), block, offset, kind, text });
                     }
                     Seen::Done(whole) => return Ok(whole),
                 }
             }
         }
     }
+}
+
+/// An answer that the record could not take would be asked for again and again.
+fn storable(message: AssistantMessage) -> Result<AssistantMessage, String> {
+    let bytes = serde_json::to_vec(&message.content).map_or(usize::MAX, |bytes| bytes.len());
+    if bytes > MAX_STORED {
+        return Err(format!("the model's answer has {bytes} bytes, and at most {MAX_STORED} can be kept"));
+    }
+    Ok(message)
 }
 
 async fn refused(attempt: u32, response: Response) -> Failure {

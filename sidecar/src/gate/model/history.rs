@@ -8,23 +8,32 @@ use super::pictures::Loaded;
 use crate::gate::agent::{
     console,
     record::{ToolUse, tool_uses},
-    step::UNKNOWN,
+    words::UNKNOWN,
 };
 
 /// The pictures that the model is shown.
 pub fn pictures(events: &[Event]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for event in events {
-        let EventBody::ToolResult(result) = &event.body else { continue };
-        for block in &result.content {
-            if let ResultBlock::Image { picture } = block
-                && !names.contains(&picture.sha256)
-            {
+        let shown: Vec<&Picture> = match &event.body {
+            EventBody::ToolResult(result) => result.content.iter().filter_map(picture_of).collect(),
+            EventBody::HandedBack { picture, .. } => picture.iter().collect(),
+            _ => continue,
+        };
+        for picture in shown {
+            if !names.contains(&picture.sha256) {
                 names.push(picture.sha256.clone());
             }
         }
     }
     names
+}
+
+fn picture_of(block: &ResultBlock) -> Option<&Picture> {
+    match block {
+        ResultBlock::Image { picture } => Some(picture),
+        ResultBlock::Text { .. } => None,
+    }
 }
 
 /// The messages, user and assistant in turn.
@@ -33,12 +42,15 @@ pub fn messages(events: &[Event], pictures: &Loaded) -> Vec<Value> {
         History { messages: Vec::new(), asked: Vec::new(), results: Vec::new(), said: Vec::new(), pictures };
     for event in events {
         match &event.body {
-            EventBody::UserMessage { text, .. } => history.said.push(text),
+            EventBody::UserMessage { text: said, .. } => history.said.push(text(said)),
+            EventBody::HandedBack { note, picture, .. } => history.handed_back(note.as_deref(), picture.as_ref()),
             EventBody::AssistantMessage(message) => {
                 history.end_user_message();
                 history.assistant(message);
             }
             EventBody::ToolResult(result) => history.results.push(result),
+            // What the model is to know of an approval stands in the result.
+            EventBody::ApprovalAsked(_) | EventBody::ApprovalAnswered(_) => {}
             EventBody::StateChanged { .. } | EventBody::Notice { .. } => {}
         }
     }
@@ -51,7 +63,8 @@ struct History<'a> {
     /// What the last assistant message asked for, and whether the console wrote it.
     asked: Vec<(ToolUse, bool)>,
     results: Vec<&'a ToolResult>,
-    said: Vec<&'a str>,
+    /// What people said and showed since, as blocks.
+    said: Vec<Value>,
     pictures: &'a Loaded,
 }
 
@@ -86,9 +99,26 @@ impl<'a> History<'a> {
             }
         }
         self.results.clear();
-        content.extend(std::mem::take(&mut self.said).into_iter().map(text));
+        content.append(&mut self.said);
         if !content.is_empty() {
             self.messages.push(json!({"role": "user", "content": content}));
+        }
+    }
+
+    fn handed_back(&mut self, note: Option<&str>, picture: Option<&Picture>) {
+        let now = match picture {
+            Some(_) => "The screen is now:",
+            None => "Take a screenshot before you go on.",
+        };
+        let mut told =
+            format!("[A person drove the desktop and has handed it back. What they did was not recorded. {now}]");
+        if let Some(note) = note {
+            told.push_str(&format!("\n{note}"));
+        }
+        self.said.push(text(&told));
+        if let Some(picture) = picture {
+            let image = self.image(picture);
+            self.said.push(image);
         }
     }
 

@@ -22,6 +22,7 @@ fn answered(model: &str, stop_reason: &str, content: Vec<Value>) -> EventBody {
         stop_reason: stop_reason.to_owned(),
         model: model.to_owned(),
         usage: Usage::default(),
+        cost_microusd: None,
     })
 }
 
@@ -169,4 +170,29 @@ fn history_only_ever_grows() {
         let part = history(bodies[..cut].to_vec());
         assert_eq!(part, whole[..part.len()]);
     }
+}
+
+#[test]
+fn a_hand_back_tells_the_model_what_it_sees_and_nothing_of_what_was_done() {
+    let ResultBlock::Image { picture } = picture() else { unreachable!() };
+    let handed = |note: Option<&str>, picture| EventBody::HandedBack {
+        user_id: UserId::generate(),
+        note: note.map(str::to_owned),
+        picture,
+    };
+
+    let messages = history(vec![
+        said("go"),
+        answered("m", "tool_use", vec![click("a")]),
+        result("a", true, vec![words("Interrupted")]),
+        handed(Some("I have signed in."), Some(picture.clone())),
+        handed(None, None),
+    ]);
+
+    let blocks = messages[2]["content"].as_array().unwrap();
+    let kinds: Vec<&str> = blocks.iter().map(|block| block["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["tool_result", "text", "image", "text"]);
+    assert!(blocks[1]["text"].as_str().unwrap().ends_with("The screen is now:]\nI have signed in."), "{blocks:?}");
+    assert_eq!(blocks[2]["source"]["data"], "QUJD");
+    assert!(blocks[3]["text"].as_str().unwrap().contains("Take a screenshot"), "{blocks:?}");
 }

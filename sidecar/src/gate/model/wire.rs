@@ -1,11 +1,14 @@
 //! The request of the Messages API: model, tools, system prompt, where it is cached.
 
+use protocol::{
+    desktop::Size,
+    model::{ComputerTool, Model},
+};
 use serde_json::{Value, json};
 
 use crate::gate::agent::own;
 
 pub const VERSION: &str = "2026-10-21";
-const MAX_TOKENS: u32 = 32_000;
 /// The provider takes 4 in a request: one for tools and system, these for the newest messages.
 const MESSAGE_BREAKPOINTS: usize = 3;
 
@@ -29,25 +32,63 @@ When the task is done, check it on the screen or in the shell, and say in a few 
 person should know.";
 
 /// The body of a streaming call.
-pub fn request(model: &str, mut messages: Vec<Value>) -> Value {
+pub fn request(model: &Model, screen: Size, prompt: Option<&str>, max_tokens: u32, mut messages: Vec<Value>) -> Value {
     mark_newest(&mut messages);
     let mut tools = vec![
-        json!({"type": "computer_toolset_20260801"}),
+        computer(model.computer, screen),
         json!({"type": "bash_20250124", "name": "bash"}),
         json!({"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}),
     ];
     tools.extend(own::definitions());
-    json!({
-        "model": model,
-        "max_tokens": MAX_TOKENS,
+    let mut system = vec![json!({"type": "text", "text": SYSTEM})];
+    system.extend(prompt.filter(|prompt| !prompt.trim().is_empty()).map(|text| json!({"type": "text", "text": text})));
+    if let Some(last) = system.last_mut() {
+        // Tools come before the system prompt in what is cached, so this covers both.
+        last["cache_control"] = json!({"type": "ephemeral"});
+    }
+    let mut request = json!({
+        "model": model.name,
+        "max_tokens": max_tokens,
         "stream": true,
         // Without a display the text between calls stays empty, and the chat silent.
         "thinking": {"type": "adaptive", "display": "summarized"},
         "tools": tools,
-        // Tools come before the system prompt in what is cached, so this covers both.
-        "system": [{"type": "text", "text": SYSTEM, "cache_control": {"type": "ephemeral"}}],
+        "system": system,
         "messages": messages,
-    })
+    });
+    // Earlier models do not decide by themselves how much they think.
+    if model.computer != ComputerTool::Toolset20260801
+        && let Some(members) = request.as_object_mut()
+    {
+        members.remove("thinking");
+    }
+    request
+}
+
+/// What has to be asked for by name; earlier models' computer tools are.
+pub fn beta(computer: ComputerTool) -> Option<&'static str> {
+    match computer {
+        ComputerTool::Toolset20260801 => None,
+        ComputerTool::Computer20251124 => Some("computer-use-2025-11-24"),
+        ComputerTool::Computer20250124 => Some("computer-use-2025-01-24"),
+        ComputerTool::Computer20241022 => Some("computer-use-2024-10-22"),
+    }
+}
+
+fn computer(computer: ComputerTool, screen: Size) -> Value {
+    if computer == ComputerTool::Toolset20260801 {
+        return json!({"type": computer.as_str()});
+    }
+    let mut tool = json!({
+        "type": computer.as_str(),
+        "name": "computer",
+        "display_width_px": screen.width,
+        "display_height_px": screen.height,
+    });
+    if computer == ComputerTool::Computer20251124 {
+        tool["enable_zoom"] = json!(true);
+    }
+    tool
 }
 
 fn mark_newest(messages: &mut [Value]) {
@@ -69,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_request_names_the_toolset_and_no_sampling() {
-        let request = request("claude-opus-5-5", vec![user("hello")]);
+        let request = request(&Model::named("claude-opus-5-5"), Size::DEFAULT, None, 32_000, vec![user("hello")]);
 
         insta::assert_json_snapshot!(request, {
             ".system[0].text" => "[our prompt]",
@@ -141,8 +182,22 @@ mod tests {
 
     #[test]
     fn at_most_four_places_are_cached() {
-        let request = request("m", (0..9).map(|n| user(&n.to_string())).collect()).to_string();
+        let messages = (0..9).map(|n| user(&n.to_string())).collect();
+        let request = request(&Model::named("m"), Size::DEFAULT, Some("Be brief."), 1, messages).to_string();
 
         assert_eq!(request.matches("cache_control").count(), 4);
+    }
+
+    #[test]
+    fn an_earlier_model_gets_the_single_tool_with_the_screens_size_and_no_thinking() {
+        let model = |computer| Model { computer, ..Model::named("m") };
+        let tool = |computer| request(&model(computer), Size::DEFAULT, None, 1, vec![user("a")])["tools"][0].clone();
+
+        let newest = json!({"type": "computer_20251124", "name": "computer", "display_width_px": 1280, "display_height_px": 800, "enable_zoom": true});
+        assert_eq!(tool(ComputerTool::Computer20251124), newest);
+        assert!(tool(ComputerTool::Computer20241022).get("enable_zoom").is_none());
+        let whole = request(&model(ComputerTool::Computer20250124), Size::DEFAULT, None, 1, vec![user("a")]);
+        assert!(whole.get("thinking").is_none());
+        assert_eq!(beta(ComputerTool::Computer20250124), Some("computer-use-2025-01-24"));
     }
 }

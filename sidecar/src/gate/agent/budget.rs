@@ -1,0 +1,144 @@
+//! How much a session may use: what is left, and when it is over. The caps are hard, so what the next call of the
+//! model is bound to use is counted before it is made.
+
+use protocol::{
+    model::{Model, Prices},
+    settings::{Budgets, Spent},
+};
+
+use super::record::Record;
+
+/// A turn ends after so many answers of the model, whatever the session's budgets are.
+pub const MAX_CALLS: u32 = 200;
+
+/// Why the model is not asked again; for people.
+pub fn over(record: &Record, budgets: &Budgets, prices: Option<&Prices>, time_is_up: bool) -> Option<String> {
+    let Spent { steps, usage, cost_microusd } = record.spent();
+    let is_over = |cap: Option<u64>, used: u64| cap.is_some_and(|cap| used >= cap);
+    if record.calls() >= MAX_CALLS {
+        return Some(format!("{MAX_CALLS} steps on one request"));
+    }
+    if is_over(budgets.steps, *steps) {
+        return Some(format!("the session's budget of {} steps is used up", budgets.steps.unwrap_or_default()));
+    }
+    if time_is_up {
+        let seconds = budgets.seconds.unwrap_or_default();
+        return Some(format!("the session's budget of {seconds} seconds at work is used up"));
+    }
+    let next = next_input(record);
+    if is_over(budgets.tokens, usage.tokens() + next) {
+        let tokens = budgets.tokens.unwrap_or_default();
+        return Some(format!(
+            "the session's budget of {tokens} tokens is used up: {} were used, and the next step would take {next} or more",
+            usage.tokens()
+        ));
+    }
+    if let Some(cap) = budgets.cost_microusd {
+        let Some(prices) = prices else {
+            return Some("the session has a budget of money, and the model's prices are not known".to_owned());
+        };
+        if cost_microusd + next_cost(record, prices) >= cap {
+            return Some(format!(
+                "the session's budget of ${} is used up: ${} were used",
+                dollars(cap),
+                dollars(*cost_microusd)
+            ));
+        }
+    }
+    None
+}
+
+/// The most tokens that the model's next answer may have.
+pub fn max_tokens(record: &Record, budgets: &Budgets, model: &Model) -> u32 {
+    let mut most = u64::from(model.max_tokens);
+    if let Some(cap) = budgets.tokens {
+        most = most.min(cap.saturating_sub(record.spent().usage.tokens() + next_input(record)));
+    }
+    if let (Some(cap), Some(prices)) = (budgets.cost_microusd, &model.prices)
+        && prices.output > 0
+    {
+        let left = cap.saturating_sub(record.spent().cost_microusd + next_cost(record, prices));
+        most = most.min((u128::from(left) * 1_000_000 / u128::from(prices.output)).try_into().unwrap_or(u64::MAX));
+    }
+    u32::try_from(most.max(1)).unwrap_or(u32::MAX)
+}
+
+/// What the next call reads at least: all that the last one read and wrote.
+fn next_input(record: &Record) -> u64 {
+    record.last_usage().tokens()
+}
+
+/// What that costs at most: none of it has to be in the cache still.
+fn next_cost(record: &Record, prices: &Prices) -> u64 {
+    let dearest = prices.input.max(prices.cache_write).max(prices.cache_read);
+    (u128::from(next_input(record)) * u128::from(dearest)).div_ceil(1_000_000).try_into().unwrap_or(u64::MAX)
+}
+
+fn dollars(microusd: u64) -> String {
+    format!("{}.{:02}", microusd / 1_000_000, microusd % 1_000_000 / 10_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{
+        MessageId,
+        event::{AssistantMessage, Event, EventBody, Usage},
+    };
+
+    use super::*;
+
+    const PRICES: Prices = Prices { input: 3_000_000, output: 15_000_000, cache_write: 3_750_000, cache_read: 300_000 };
+
+    fn record(answers: u32, usage: Usage) -> Record {
+        let mut record = Record::default();
+        for seq in 1..=i64::from(answers) {
+            let body = EventBody::AssistantMessage(AssistantMessage {
+                message_id: MessageId::generate(),
+                content: Vec::new(),
+                stop_reason: "tool_use".to_owned(),
+                model: "m".to_owned(),
+                usage,
+                cost_microusd: Some(PRICES.cost_microusd(&usage)),
+            });
+            assert!(record.push(Event { seq, at: 0, body }));
+        }
+        record
+    }
+
+    fn usage(input: u64, output: u64) -> Usage {
+        Usage { input_tokens: input, output_tokens: output, ..Usage::default() }
+    }
+
+    #[test]
+    fn each_budget_is_kept_by_itself() {
+        let record = record(3, usage(1000, 100));
+        let over = |budgets: Budgets| super::over(&record, &budgets, Some(&PRICES), false);
+
+        assert_eq!(over(Budgets::default()), None);
+        assert_eq!(over(Budgets { steps: Some(4), ..Budgets::default() }), None);
+        assert!(over(Budgets { steps: Some(3), ..Budgets::default() }).unwrap().contains("3 steps"));
+        assert_eq!(over(Budgets { tokens: Some(4401), ..Budgets::default() }), None);
+        assert!(over(Budgets { tokens: Some(4400), ..Budgets::default() }).unwrap().contains("4400 tokens"));
+        assert_eq!(over(Budgets { cost_microusd: Some(1_000_000), ..Budgets::default() }), None);
+        assert!(over(Budgets { cost_microusd: Some(17_000), ..Budgets::default() }).unwrap().contains("$0.01"));
+    }
+
+    #[test]
+    fn money_cannot_be_kept_with_a_model_without_prices() {
+        let budgets = Budgets { cost_microusd: Some(1_000_000), ..Budgets::default() };
+
+        assert!(over(&record(0, usage(0, 0)), &budgets, None, false).unwrap().contains("prices"));
+    }
+
+    #[test]
+    fn an_answer_is_never_longer_than_what_is_left() {
+        let (record, model) = (record(1, usage(1000, 0)), Model { prices: Some(PRICES), ..Model::named("m") });
+        let most = |budgets: Budgets| max_tokens(&record, &budgets, &model);
+
+        assert_eq!(most(Budgets::default()), 32_000);
+        assert_eq!(most(Budgets { tokens: Some(2_500), ..Budgets::default() }), 500);
+        // $0.02, less 3,000 for what was and 3,750 for what will be read.
+        assert_eq!(most(Budgets { cost_microusd: Some(20_000), ..Budgets::default() }), 883);
+        assert_eq!(most(Budgets { tokens: Some(1), ..Budgets::default() }), 1);
+    }
+}

@@ -1,0 +1,83 @@
+//! `{{secret:NAME}}` in what the agent types: put in on the way to the desk, and masked in all that comes back.
+
+use std::sync::{Mutex, PoisonError};
+
+use protocol::secret::{PLACEHOLDER, PLACEHOLDER_END, is_name};
+use zeroize::Zeroizing;
+
+/// Shorter ones would be found in everything.
+const SHORTEST_MASKED: usize = 4;
+
+/// The values that were typed since this process began.
+#[derive(Default)]
+pub struct Masks(Mutex<Vec<(String, Zeroizing<String>)>>);
+
+impl Masks {
+    pub fn remember(&self, name: &str, value: &Zeroizing<String>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.iter().any(|(_, other)| *other == *value) {
+            known.push((name.to_owned(), value.clone()));
+            // A longer one may hold a shorter one.
+            known.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+        }
+    }
+
+    /// The text with every value replaced by its placeholder.
+    pub fn mask(&self, text: String) -> String {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = text;
+        for (name, value) in known.iter().filter(|(_, value)| value.len() >= SHORTEST_MASKED) {
+            if text.contains(value.as_str()) {
+                text = text.replace(value.as_str(), &format!("{PLACEHOLDER}{name}{PLACEHOLDER_END}"));
+            }
+        }
+        text
+    }
+}
+
+pub fn has_placeholder(text: &str) -> bool {
+    names(text).next().is_some()
+}
+
+/// The names of the placeholders in a text.
+pub fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split(PLACEHOLDER)
+        .skip(1)
+        .filter_map(|rest| rest.split_once(PLACEHOLDER_END))
+        .map(|(name, _)| name)
+        .filter(|n| is_name(n))
+}
+
+/// The text with `value` in the place of the placeholder of `name`.
+pub fn put_in(text: &Zeroizing<String>, name: &str, value: &Zeroizing<String>) -> Zeroizing<String> {
+    Zeroizing::new(text.replace(&format!("{PLACEHOLDER}{name}{PLACEHOLDER_END}"), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Zeroizing<String> {
+        Zeroizing::new(text.to_owned())
+    }
+
+    #[test]
+    fn placeholders_are_found_by_their_names() {
+        let text = "a {{secret:ONE}} b {{secret:two}} {{secret:TWO_2}}{{secret:";
+
+        assert_eq!(names(text).collect::<Vec<_>>(), ["ONE", "TWO_2"]);
+        assert!(!has_placeholder("{{secret:}} {{ secret:ONE }}"));
+    }
+
+    #[test]
+    fn a_value_goes_in_and_comes_back_masked() {
+        let masks = Masks::default();
+        masks.remember("SHORT", &secret("hunter"));
+        masks.remember("LONG", &secret("hunter2-and-more"));
+        masks.remember("TINY", &secret("ab"));
+
+        assert_eq!(*put_in(&secret("<{{secret:LONG}}>"), "LONG", &secret("v")), "<v>");
+        let seen = masks.mask("hunter2-and-more, hunter, cab".to_owned());
+        assert_eq!(seen, "{{secret:LONG}}, {{secret:SHORT}}, cab");
+    }
+}
