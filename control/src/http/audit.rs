@@ -20,11 +20,11 @@ pub struct Audit {
     /// Events that were stored before there was a chain: nothing can be said of them.
     unchained: u64,
     /// Sessions whose record is not as it was written; empty when all are whole.
-    broken: Vec<Break>,
+    broken: Vec<BrokenRecord>,
 }
 
 #[derive(Serialize, ToSchema)]
-pub struct Break {
+pub struct BrokenRecord {
     session_id: SessionId,
     /// The first event that was changed, moved or removed.
     seq: i64,
@@ -39,7 +39,7 @@ pub async fn verify(State(app): State<Shared>, owner: Owner) -> Result<axum::Jso
 impl From<Found> for Audit {
     fn from(found: Found) -> Self {
         let Found { sessions, events, unchained, broken } = found;
-        let broken = broken.into_iter().map(|(session_id, seq)| Break { session_id, seq }).collect();
+        let broken = broken.into_iter().map(|(session_id, seq)| BrokenRecord { session_id, seq }).collect();
         Self { sessions, events, unchained, broken }
     }
 }

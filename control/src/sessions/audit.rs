@@ -10,7 +10,8 @@ use crate::{
 };
 
 const SESSIONS: i64 = 50;
-const EVENTS: i64 = 25;
+/// Of a few MiB each at the most.
+const EVENTS: i64 = 10;
 
 /// What a walk along all chains has found.
 #[derive(Debug, Default)]
