@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use protocol::{
-    error::Problem,
+    error::{Code, Problem},
     secret::{PutSecret, Secret},
 };
 
@@ -26,8 +26,9 @@ pub async fn put(
     State(app): State<Shared>,
     owner: Owner,
     Path(name): Path<String>,
-    Json(wish): Json<PutSecret>,
+    wish: Result<Json<PutSecret>, ApiError>,
 ) -> Result<axum::Json<Secret>, ApiError> {
+    let Json(wish) = wish.map_err(unquoted)?;
     Ok(axum::Json(secrets::put(&app, owner.id(), &name, &wish.value).await?))
 }
 
@@ -37,4 +38,15 @@ pub async fn put(
 pub async fn delete(State(app): State<Shared>, owner: Owner, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
     secrets::delete(&app, owner.id(), &name).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// serde's words quote what is of the wrong type: here that may be the secret.
+fn unquoted(refused: ApiError) -> ApiError {
+    match refused {
+        ApiError::Problem(problem) if problem.code == Code::InvalidValue => {
+            Problem::new(Code::InvalidValue, "Send an object with the secret as text under `value`, and nothing else.")
+                .into()
+        }
+        other => other,
+    }
 }

@@ -27,10 +27,9 @@ use super::{
     stream,
 };
 use crate::{
-    db::sessions::Filter,
     error::ApiError,
     hub::Change,
-    sessions::{self, approvals, journal},
+    sessions::{self, Filter, approvals, journal},
 };
 
 #[derive(Deserialize, IntoParams)]

@@ -18,15 +18,13 @@ use protocol::{
 
 use crate::{
     app::App,
-    db::{
-        self,
-        desktops::DesktopRow,
-        sessions::{Filter, SessionRow},
-    },
+    db::{self, desktops::DesktopRow, sessions::SessionRow},
     desktops,
     error::{ApiError, not_found},
     hub::Change,
 };
+
+pub use crate::db::sessions::Filter;
 
 pub const PAGE: i64 = 50;
 pub const MAX_EVENTS: i64 = 500;

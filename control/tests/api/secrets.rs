@@ -134,6 +134,8 @@ async fn a_refusal_does_not_repeat_the_value(control: Control) {
         json!({ "value": [VALUE] }),
         json!({ "value": { VALUE: 1 } }),
         json!({ "valu": VALUE }),
+        json!({ "value": VALUE, "correct horse": 1 }),
+        json!(VALUE),
     ] {
         let refused = browser.put("secrets/BANK", body.clone()).await;
         assert!(refused.status.is_client_error() && !refused.text().contains("horse"), "{body}: {}", refused.text());

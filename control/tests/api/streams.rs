@@ -244,9 +244,9 @@ async fn a_vm_is_told_of_new_settings_and_of_a_word_given_elsewhere(control: Con
 
     let settings = serde_json::json!({ "settings": { "approvals": "always" } });
     browser.patch(&format!("sessions/{session}"), settings).await.expect_status(200);
-    let of_settings: Notice = next_but_hello(&mut notices).await;
+    let of_settings: Notice = notices.next().await;
     browser.judge(&session, "approve", 3).await.expect_status(200);
-    let of_the_word: Notice = next_but_hello(&mut notices).await;
+    let of_the_word: Notice = notices.next().await;
 
     let work = Notice::Work { session_id: session };
     assert_eq!((of_settings, of_the_word), (work.clone(), work));
