@@ -12,6 +12,7 @@ use crate::{
     db::Db,
     hub::Hub,
     keys::seal::Sealer,
+    models::Models,
     sessions::blobs::Blobs,
     trust::ca::Ca,
     users::{access::Signer, password::Hasher, sign_in::Attempts},
@@ -45,6 +46,6 @@ pub struct Settings {
     /// Where sidecars find the edge's VM listener.
     pub vm_url: Url,
     pub anthropic_url: Url,
-    pub anthropic_model: String,
+    pub models: Models,
     pub desktops_per_user: i64,
 }

@@ -113,7 +113,10 @@ pub struct ModelArgs {
     /// The model provider, or a gateway in its place.
     #[arg(long, env = "CLOUDBOT_ANTHROPIC_URL", default_value = "https://api.anthropic.com")]
     pub anthropic_url: Url,
-    /// The model that answers.
+    /// The model table: a JSON file with an array of models, the first of which is the default.
+    #[arg(long, env = "CLOUDBOT_MODELS", value_name = "FILE")]
+    pub models: Option<PathBuf>,
+    /// The model that answers where there is no table.
     #[arg(long, env = "CLOUDBOT_ANTHROPIC_MODEL", default_value = "claude-opus-5-5")]
     pub anthropic_model: String,
 }

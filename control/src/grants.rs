@@ -31,8 +31,9 @@ pub async fn resolve(app: &App, question: &Resolve) -> Result<Resolved, ApiError
     };
     let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let now = app.clock.now();
+    let (actor, scopes) = (caller.actor(), caller.scopes());
     let (capability, good_until) =
-        app.signer.capability(&caller.user_id, &desktop.id, desktop.generation, caller.scopes(), now)?;
+        app.signer.capability(&caller.user_id, &desktop.id, desktop.generation, actor, scopes, now)?;
     Ok(Resolved {
         user_id: caller.user_id,
         generation: desktop.generation,

@@ -11,6 +11,7 @@ pub mod grants;
 pub mod http;
 pub mod hub;
 pub mod keys;
+pub mod models;
 pub mod secret;
 pub mod sessions;
 pub mod trust;
@@ -31,6 +32,7 @@ use crate::{
     config::Config,
     db::Db,
     keys::seal::Sealer,
+    models::Models,
     trust::{ca, ca::Ca, secret_file, tls},
     users::access::Signer,
 };
@@ -85,7 +87,10 @@ async fn build(config: &Config) -> anyhow::Result<App> {
             public_url: config.listen.public_url.clone(),
             vm_url: config.listen.vm_url.clone(),
             anthropic_url: config.model.anthropic_url.clone(),
-            anthropic_model: config.model.anthropic_model.clone(),
+            models: match &config.model.models {
+                Some(path) => Models::read(path)?,
+                None => Models::named(&config.model.anthropic_model).context("CLOUDBOT_ANTHROPIC_MODEL")?,
+            },
             desktops_per_user: i64::from(config.desktops.desktops_per_user),
         },
         sealer,

@@ -7,6 +7,7 @@ use protocol::{
     DesktopId, VmId,
     desktop::DesktopState::{Booting, Interrupted, Launching, Ready, Stopping},
     error::{Code, Problem},
+    lease::PutLease,
     vm::{Assignment, DeskHealth, EnrolRequest, Enrolled, Notice, Report},
 };
 
@@ -55,7 +56,20 @@ pub async fn assignment(app: &App, id: &VmId) -> Result<Assignment, ApiError> {
         generation: vm.generation,
         capability_key_pem: app.signer.public_pem().to_owned(),
         size: desktop.size,
+        lease: desktop.lease,
     })
+}
+
+/// Remembers who drives. What is older than what is known changes nothing.
+pub async fn put_lease(app: &App, id: &VmId, put: PutLease) -> Result<(), ApiError> {
+    let (vm, desktop) = current(app, id).await?;
+    demand_generation(&vm, put.generation)?;
+    if db::desktops::put_lease(&app.db, &desktop.id, &put.lease).await? {
+        let holder = put.lease.holder.as_ref().map(|holder| holder.user_id.as_str());
+        tracing::info!(desktop = %desktop.id, epoch = put.lease.epoch, holder, "control of the desktop has changed");
+        app.hub.call(Change::Desktop { user_id: desktop.user_id });
+    }
+    Ok(())
 }
 
 /// Stores a sign of life.

@@ -12,17 +12,13 @@ use crate::{
 
 spelled! {
     /// Which actions of a session wait for a person's word.
+    #[derive(Default)]
     ApprovalPolicy, "approval policy", {
+        #[default]
         Never => "never",
         /// Those that a [`Risk`] can be named for.
         Risky => "risky",
         Always => "always",
-    }
-}
-
-impl Default for ApprovalPolicy {
-    fn default() -> Self {
-        Self::Never
     }
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderValue, Request};
 use protocol::{
-    capability::{self, Scope},
+    capability::{self, Actor, Scope},
     paths,
     vm::server_name,
 };
@@ -94,8 +94,8 @@ async fn resolve(authority: &Authority, args: &VncArgs) -> anyhow::Result<(Place
         .with_context(|| format!("the desktop is {}: start it, or wait until it is ready", desktop.state.as_str()))?;
     let scopes: &[Scope] = if args.view_only { &[Scope::View] } else { &[Scope::View, Scope::Control] };
     let now = authority.clock.now();
-    let (capability, _) =
-        authority.signer.capability(&desktop.user_id, &desktop.id, desktop.generation, scopes, now)?;
+    let (user, generation) = (&desktop.user_id, desktop.generation);
+    let (capability, _) = authority.signer.capability(user, &desktop.id, generation, Actor::Person, scopes, now)?;
     Ok((place, capability))
 }
 

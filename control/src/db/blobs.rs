@@ -22,6 +22,14 @@ pub async fn is_shown_in(db: &Db, session: &SessionId, sha256: &str) -> sqlx::Re
         .bind(session.as_str()).bind(sha256).fetch_optional(pool).await.map(|row| row.is_some()))
 }
 
+/// The next picture that this session's record refers to, in the order of their hashes.
+pub async fn next_shown_in(db: &Db, session: &SessionId, after: &str) -> sqlx::Result<Option<String>> {
+    let next = on!(db, pool => sqlx::query_as::<_, (String,)>(
+            "SELECT sha256 FROM pictures WHERE session_id = $1 AND sha256 > $2 ORDER BY sha256 LIMIT 1")
+        .bind(session.as_str()).bind(after).fetch_optional(pool).await)?;
+    Ok(next.map(|(sha256,)| sha256))
+}
+
 /// Does anybody know these bytes still?
 pub async fn is_known(db: &Db, sha256: &str) -> sqlx::Result<bool> {
     let found = on!(db, pool => sqlx::query_as::<_, (i64,)>(

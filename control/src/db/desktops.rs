@@ -3,6 +3,7 @@
 use protocol::{
     DesktopId, Millis, UserId, VmId,
     desktop::{DesktopState, Size},
+    lease::{Holder, Lease},
 };
 use sqlx::FromRow;
 
@@ -20,6 +21,8 @@ pub struct DesktopRow {
     pub vm_id: Option<VmId>,
     pub failures: i64,
     pub next_try_at: Millis,
+    /// Who drives it, as its sidecar told last.
+    pub lease: Lease,
     pub created_at: Millis,
     pub state_since: Millis,
 }
@@ -37,11 +40,18 @@ struct Raw {
     vm_id: Option<String>,
     failures: i64,
     next_try_at: i64,
+    lease_epoch: i64,
+    holder_id: Option<String>,
+    holder_since: Option<i64>,
     created_at: i64,
     state_since: i64,
 }
 
 fn row(raw: Raw) -> sqlx::Result<DesktopRow> {
+    let holder = match (&raw.holder_id, raw.holder_since) {
+        (Some(id), Some(since)) => Some(Holder { user_id: read("holder_id", id)?, since }),
+        _ => None,
+    };
     Ok(DesktopRow {
         id: read("id", &raw.id)?,
         user_id: read("user_id", &raw.user_id)?,
@@ -53,6 +63,7 @@ fn row(raw: Raw) -> sqlx::Result<DesktopRow> {
         vm_id: raw.vm_id.as_deref().map(|id| read("vm_id", id)).transpose()?,
         failures: raw.failures,
         next_try_at: raw.next_try_at,
+        lease: Lease { epoch: raw.lease_epoch, holder },
         created_at: raw.created_at,
         state_since: raw.state_since,
     })
@@ -79,7 +90,7 @@ pub struct Idempotency {
     pub request_hash: String,
 }
 
-/// Stores a desktop, unless its user has `limit` of them already, or asked for it before.
+/// Stores a desktop that nobody drives, unless its user has `limit` of them already, or asked for it before.
 pub async fn insert(db: &Db, desktop: &DesktopRow, limit: i64, once: Option<&Idempotency>) -> sqlx::Result<Inserted> {
     transaction!(db, tx => {
         // A write to the user's row first: two creations of one user wait for each other.
@@ -100,8 +111,8 @@ pub async fn insert(db: &Db, desktop: &DesktopRow, limit: i64, once: Option<&Ide
         if count >= limit {
             return Ok(Inserted::OverLimit);
         }
-        sqlx::query("INSERT INTO desktops (id, user_id, name, state, reason, width, height, generation, vm_id, failures, next_try_at, created_at, state_since) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
+        sqlx::query("INSERT INTO desktops (id, user_id, name, state, reason, width, height, generation, vm_id, failures, next_try_at, lease_epoch, created_at, state_since) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $13)")
             .bind(desktop.id.as_str()).bind(desktop.user_id.as_str()).bind(&desktop.name).bind(desktop.state.as_str())
             .bind(&desktop.reason).bind(i64::from(desktop.size.width)).bind(i64::from(desktop.size.height))
             .bind(desktop.generation).bind(desktop.vm_id.as_ref().map(VmId::as_str)).bind(desktop.failures)
@@ -144,6 +155,14 @@ pub async fn update(db: &Db, from: &DesktopRow, to: &DesktopRow) -> sqlx::Result
         .bind(from.id.as_str()).bind(from.state.as_str()).bind(from.generation)
         .bind(to.state.as_str()).bind(&to.reason).bind(to.generation).bind(to.vm_id.as_ref().map(VmId::as_str))
         .bind(to.failures).bind(to.next_try_at).bind(to.state_since)
+        .execute(pool).await.map(|done| done.rows_affected() == 1))
+}
+
+/// Stores who drives, unless something newer is known; says whether it was stored.
+pub async fn put_lease(db: &Db, id: &DesktopId, lease: &Lease) -> sqlx::Result<bool> {
+    let holder = lease.holder.as_ref();
+    on!(db, pool => sqlx::query("UPDATE desktops SET lease_epoch = $2, holder_id = $3, holder_since = $4 WHERE id = $1 AND lease_epoch < $2")
+        .bind(id.as_str()).bind(lease.epoch).bind(holder.map(|holder| holder.user_id.as_str())).bind(holder.map(|holder| holder.since))
         .execute(pool).await.map(|done| done.rows_affected() == 1))
 }
 

@@ -1,9 +1,14 @@
 //! Rows of sessions.
 
-use protocol::{DesktopId, Millis, SessionId, UserId, session::SessionState};
+use protocol::{
+    DesktopId, Millis, SessionId, UserId,
+    event::Usage,
+    session::SessionState,
+    settings::{SessionSettings, Spent},
+};
 use sqlx::FromRow;
 
-use super::{Db, on, read};
+use super::{Db, on, read, read_json};
 
 #[derive(Debug, Clone)]
 pub struct SessionRow {
@@ -15,6 +20,8 @@ pub struct SessionRow {
     pub reason: Option<String>,
     pub archived: bool,
     pub last_seq: i64,
+    pub settings: SessionSettings,
+    pub spent: Spent,
     pub created_at: Millis,
     pub updated_at: Millis,
 }
@@ -29,11 +36,24 @@ pub(super) struct Raw {
     reason: Option<String>,
     archived: i64,
     last_seq: i64,
+    settings: String,
+    steps: i64,
+    input_tokens: i64,
+    output_tokens: i64,
+    cache_write_tokens: i64,
+    cache_read_tokens: i64,
+    cost_microusd: i64,
     created_at: i64,
     updated_at: i64,
 }
 
 pub(super) fn row(raw: Raw) -> sqlx::Result<SessionRow> {
+    let usage = Usage {
+        input_tokens: raw.input_tokens as u64,
+        output_tokens: raw.output_tokens as u64,
+        cache_creation_input_tokens: raw.cache_write_tokens as u64,
+        cache_read_input_tokens: raw.cache_read_tokens as u64,
+    };
     Ok(SessionRow {
         id: read("id", &raw.id)?,
         user_id: read("user_id", &raw.user_id)?,
@@ -43,18 +63,24 @@ pub(super) fn row(raw: Raw) -> sqlx::Result<SessionRow> {
         reason: raw.reason,
         archived: raw.archived != 0,
         last_seq: raw.last_seq,
+        settings: read_json("settings", &raw.settings)?,
+        spent: Spent { steps: raw.steps as u64, usage, cost_microusd: raw.cost_microusd as u64 },
         created_at: raw.created_at,
         updated_at: raw.updated_at,
     })
 }
 
+/// Stores a session that has used nothing yet.
 pub async fn insert(db: &Db, session: &SessionRow) -> sqlx::Result<()> {
+    let settings = serde_json::json!(session.settings).to_string();
     on!(db, pool => sqlx::query(
-            "INSERT INTO sessions (id, user_id, desktop_id, title, state, reason, archived, last_seq, work_since, stop_asked, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $9, $10)")
+            "INSERT INTO sessions (id, user_id, desktop_id, title, title_search, state, reason, archived, last_seq, settings, steps, \
+             input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, cost_microusd, work_since, stop_asked, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $11, $5, $6, $7, $8, $12, 0, 0, 0, 0, 0, 0, $9, 0, $9, $10)")
         .bind(session.id.as_str()).bind(session.user_id.as_str()).bind(session.desktop_id.as_str()).bind(&session.title)
         .bind(session.state.as_str()).bind(&session.reason).bind(i64::from(session.archived)).bind(session.last_seq)
-        .bind(session.created_at).bind(session.updated_at).execute(pool).await.map(drop))
+        .bind(session.created_at).bind(session.updated_at).bind(session.title.to_lowercase()).bind(settings)
+        .execute(pool).await.map(drop))
 }
 
 pub async fn by_id(db: &Db, id: &SessionId) -> sqlx::Result<Option<SessionRow>> {
@@ -62,21 +88,60 @@ pub async fn by_id(db: &Db, id: &SessionId) -> sqlx::Result<Option<SessionRow>> 
         .map(row).transpose()
 }
 
-/// A page of a user's sessions, newest first, of one desktop or of all; `before` is the id that the last page ended with.
+/// Which sessions are looked for; what is absent does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub desktop: Option<DesktopId>,
+    /// Part of the title, in any case.
+    pub search: Option<String>,
+    pub archived: Option<bool>,
+}
+
+/// A page of a user's sessions, newest first; `before` is the id that the last page ended with.
 /// Ids are sorted by age, so a page never shifts when a session changes.
 pub async fn page(
     db: &Db,
     user: &UserId,
-    desktop: Option<&DesktopId>,
+    filter: &Filter,
     before: Option<&SessionId>,
     limit: i64,
 ) -> sqlx::Result<Vec<SessionRow>> {
-    // "z" sorts behind every id.
-    let before = before.map_or("z", SessionId::as_str);
-    let desktop = desktop.map_or("", DesktopId::as_str);
+    let before = before.map_or(BEHIND_ALL, SessionId::as_str);
+    let desktop = filter.desktop.as_ref().map_or("", DesktopId::as_str);
+    let pattern = filter.search.as_deref().filter(|text| !text.is_empty()).map(containing).unwrap_or_default();
+    let archived = filter.archived.map_or(-1, i64::from);
     on!(db, pool => sqlx::query_as::<_, Raw>(
-            "SELECT * FROM sessions WHERE user_id = $1 AND ($2 = '' OR desktop_id = $2) AND id < $3 ORDER BY id DESC LIMIT $4")
-        .bind(user.as_str()).bind(desktop).bind(before).bind(limit).fetch_all(pool).await)?.into_iter().map(row).collect()
+            "SELECT * FROM sessions WHERE user_id = $1 AND ($2 = '' OR desktop_id = $2) AND ($3 = '' OR title_search LIKE $3 ESCAPE '\\') \
+             AND ($4 = -1 OR archived = $4) AND id < $5 ORDER BY id DESC LIMIT $6")
+        .bind(user.as_str()).bind(desktop).bind(&pattern).bind(archived).bind(before).bind(limit)
+        .fetch_all(pool).await)?.into_iter().map(row).collect()
+}
+
+/// Sorts behind every id.
+const BEHIND_ALL: &str = "z";
+
+/// A pattern for whatever contains this text, itself taken literally.
+fn containing(text: &str) -> String {
+    let literal = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{literal}%")
+}
+
+/// How far a session's record goes: by its counter, and by its newest event.
+#[derive(Debug, Clone)]
+pub struct Ends {
+    pub id: SessionId,
+    pub last_seq: i64,
+    pub newest: i64,
+}
+
+/// The ends of a page of a user's sessions, newest first. Each pair is read in one statement: both are of one moment.
+pub async fn ends(db: &Db, user: &UserId, before: Option<&SessionId>, limit: i64) -> sqlx::Result<Vec<Ends>> {
+    let before = before.map_or(BEHIND_ALL, SessionId::as_str);
+    let rows = on!(db, pool => sqlx::query_as::<_, (String, i64, i64)>(
+            "SELECT id, last_seq, (SELECT COALESCE(MAX(seq), 0) FROM events WHERE session_id = sessions.id) \
+             FROM sessions WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3")
+        .bind(user.as_str()).bind(before).bind(limit).fetch_all(pool).await)?;
+    rows.into_iter().map(|(id, last_seq, newest)| Ok(Ends { id: read("id", &id)?, last_seq, newest })).collect()
 }
 
 /// The session that a desktop is to work on: one that runs already, else the one that has waited longest.
@@ -117,8 +182,13 @@ pub async fn patch(
     id: &SessionId,
     title: Option<&str>,
     archived: Option<bool>,
+    settings: Option<&SessionSettings>,
     now: Millis,
 ) -> sqlx::Result<()> {
-    on!(db, pool => sqlx::query("UPDATE sessions SET title = COALESCE($2, title), archived = COALESCE($3, archived), updated_at = $4 WHERE id = $1")
-        .bind(id.as_str()).bind(title).bind(archived.map(i64::from)).bind(now).execute(pool).await.map(drop))
+    let settings = settings.map(|settings| serde_json::json!(settings).to_string());
+    on!(db, pool => sqlx::query(
+            "UPDATE sessions SET title = COALESCE($2, title), title_search = COALESCE($3, title_search), archived = COALESCE($4, archived), \
+             settings = COALESCE($5, settings), updated_at = $6 WHERE id = $1")
+        .bind(id.as_str()).bind(title).bind(title.map(str::to_lowercase)).bind(archived.map(i64::from)).bind(&settings).bind(now)
+        .execute(pool).await.map(drop))
 }

@@ -58,6 +58,7 @@ pub async fn create(
         vm_id: None,
         failures: 0,
         next_try_at: 0,
+        lease: Default::default(),
         created_at: now,
         state_since: now,
     };
@@ -181,5 +182,6 @@ fn view(row: DesktopRow) -> Desktop {
         generation: row.generation,
         created_at: row.created_at,
         state_since: row.state_since,
+        holder: row.lease.holder,
     }
 }

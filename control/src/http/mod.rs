@@ -1,15 +1,19 @@
 //! control's HTTP: THE route table. Every connection is an edge's; `/vm` and `/internal` are for edges themselves.
 
+pub mod audit;
 pub mod auth;
 pub mod caller;
 pub mod cookies;
 pub mod desktops;
+pub mod export;
 pub mod extract;
 pub mod health;
 pub mod internal;
 pub mod keys;
+pub mod models;
 pub mod pictures;
 mod refuse;
+pub mod secrets;
 pub mod serve;
 pub mod sessions;
 pub mod stream;
@@ -22,6 +26,7 @@ use axum::{Router, extract::DefaultBodyLimit};
 use protocol::{
     chat::{ChatDown, ChatUp},
     error::{Code, Problem},
+    lease::{ControlStatus, HandBack, Holder},
     paths::{API, INTERNAL, VM},
 };
 use utoipa::OpenApi;
@@ -38,8 +43,8 @@ const MAX_BODY: usize = 1 << 20;
 #[derive(OpenApi)]
 #[openapi(
     info(title = "CloudBot", description = "Cloud desktops that an AI agent works on. Errors are RFC 9457 problem documents with a stable `code`. A browser authenticates with cookies and sends `x-cloudbot: 1` with every change; a program sends `Authorization: Bearer` with a personal access token."),
-    // The chat socket is not HTTP, but its frames are part of the API.
-    components(schemas(ChatUp, ChatDown)),
+    // What sidecars answer is not in the table below, but part of the API: the chat socket's frames, who drives.
+    components(schemas(ChatUp, ChatDown, ControlStatus, HandBack, Holder)),
 )]
 struct Described;
 
@@ -83,6 +88,9 @@ fn public() -> OpenApiRouter<Shared> {
         .routes(routes!(keys::list))
         .routes(routes!(keys::put, keys::delete))
         .routes(routes!(keys::check))
+        .routes(routes!(secrets::list))
+        .routes(routes!(secrets::put, secrets::delete))
+        .routes(routes!(models::list))
         .routes(routes!(desktops::list, desktops::create))
         .routes(routes!(desktops::events))
         .routes(routes!(desktops::get, desktops::patch, desktops::delete))
@@ -93,23 +101,29 @@ fn public() -> OpenApiRouter<Shared> {
         .routes(routes!(sessions::get, sessions::patch, sessions::delete))
         .routes(routes!(sessions::read, sessions::say))
         .routes(routes!(sessions::stop))
+        .routes(routes!(sessions::approve))
+        .routes(routes!(sessions::deny))
         .routes(routes!(sessions::events))
-        .routes(routes!(sessions::export))
-        .routes(routes!(pictures::get));
+        .routes(routes!(export::export))
+        .routes(routes!(pictures::get))
+        .routes(routes!(audit::verify));
     OpenApiRouter::with_openapi(Described::openapi()).nest(API, routes)
 }
 
 /// What sidecars call, through the edge's VM listener.
 fn vm() -> Router<Shared> {
-    use axum::routing::{get, post};
+    use axum::routing::{get, post, put};
     Router::new()
         .route("/enrol", post(vm::enrol))
         .route("/renew", post(vm::renew))
         .route("/assignment", get(vm::assignment))
         .route("/report", post(vm::report))
+        .route("/lease", put(vm::put_lease))
+        .route("/secrets/{name}", get(vm::secret))
         .route("/notices", get(vm::notices))
         .route("/work", get(vm::work))
         .route("/sessions/{id}/messages", post(vm::say))
+        .route("/sessions/{id}/verdicts", post(vm::judge))
         .route("/sessions/{id}/events", get(vm::read).post(vm::append).layer(DefaultBodyLimit::max(8 << 20)))
         .route("/blobs/{sha256}", get(vm::get_blob).put(vm::put_blob).layer(DefaultBodyLimit::max(blobs::MAX_BYTES)))
 }

@@ -7,18 +7,18 @@ use std::sync::{
 
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::IntoResponse,
 };
-use futures_util::StreamExt;
 use protocol::{
     DesktopId, SessionId,
+    approval::{Judge, Verdict},
     error::Problem,
     event::Event,
     session::{CreateSession, Page, PatchSession, PostMessage, PostedMessage, Session},
 };
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::{
     Shared,
@@ -29,7 +29,7 @@ use super::{
 use crate::{
     error::ApiError,
     hub::Change,
-    sessions::{self, journal},
+    sessions::{self, Filter, approvals, journal},
 };
 
 #[derive(Deserialize, IntoParams)]
@@ -37,6 +37,10 @@ use crate::{
 pub struct Which {
     /// Only those of this desktop.
     desktop_id: Option<DesktopId>,
+    /// Only those whose title contains this, in upper or lower case.
+    search: Option<String>,
+    /// Only those that are archived, or only those that are not.
+    archived: Option<bool>,
     /// The `next` of the page before.
     cursor: Option<SessionId>,
 }
@@ -58,7 +62,9 @@ pub async fn list(
     viewer: Viewer,
     Query(which): Query<Which>,
 ) -> Result<axum::Json<Page<Session>>, ApiError> {
-    Ok(axum::Json(sessions::list(&app, viewer.id(), which.desktop_id.as_ref(), which.cursor.as_ref()).await?))
+    let Which { desktop_id: desktop, search, archived, cursor } = which;
+    let filter = Filter { desktop, search, archived };
+    Ok(axum::Json(sessions::list(&app, viewer.id(), &filter, cursor.as_ref()).await?))
 }
 
 /// Begins a session; without a desktop one is created for it.
@@ -85,7 +91,7 @@ pub async fn get(
     Ok(axum::Json(sessions::get(&app, viewer.id(), &id).await?))
 }
 
-/// Renames or archives a session.
+/// Renames or archives a session, or changes how it is to work.
 #[utoipa::path(patch, path = "/sessions/{id}", params(("id" = SessionId, Path)), request_body = PatchSession, responses(
     (status = 200, body = Session), (status = "4XX", body = Problem)))]
 pub async fn patch(
@@ -144,6 +150,30 @@ pub async fn stop(
     Ok((StatusCode::ACCEPTED, axum::Json(sessions::stop(&app, talker.id(), &id).await?)))
 }
 
+/// Lets an action run that waits for a person's word. The first word on it counts; a repeat is harmless.
+#[utoipa::path(post, path = "/sessions/{id}/approve", params(("id" = SessionId, Path)), request_body = Judge, responses(
+    (status = 200, body = Session), (status = "4XX", body = Problem)))]
+pub async fn approve(
+    State(app): State<Shared>,
+    talker: Talker,
+    Path(id): Path<SessionId>,
+    Json(Judge { approval }): Json<Judge>,
+) -> Result<axum::Json<Session>, ApiError> {
+    Ok(axum::Json(approvals::judge(&app, talker.id(), &id, approval, Verdict::Approved).await?))
+}
+
+/// Does not let it run; the agent is told so, and goes on.
+#[utoipa::path(post, path = "/sessions/{id}/deny", params(("id" = SessionId, Path)), request_body = Judge, responses(
+    (status = 200, body = Session), (status = "4XX", body = Problem)))]
+pub async fn deny(
+    State(app): State<Shared>,
+    talker: Talker,
+    Path(id): Path<SessionId>,
+    Json(Judge { approval }): Json<Judge>,
+) -> Result<axum::Json<Session>, ApiError> {
+    Ok(axum::Json(approvals::judge(&app, talker.id(), &id, approval, Verdict::Denied).await?))
+}
+
 /// A stream of the record: what is behind `after` (or `Last-Event-ID`), then each event as it is stored.
 #[utoipa::path(get, path = "/sessions/{id}/events", params(("id" = SessionId, Path), From), responses(
     (status = 200, content_type = "text/event-stream", body = Event), (status = "4XX", body = Problem)))]
@@ -177,47 +207,4 @@ pub async fn events(
         move |change| matches!(change, Change::Session { session_id, .. } if *session_id == session),
         look,
     ))
-}
-
-/// A session with its whole record.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what is written piece by piece")]
-pub struct Export {
-    session: Session,
-    events: Vec<Event>,
-}
-
-/// The whole record as one JSON document; pictures are named by their hashes.
-#[utoipa::path(get, path = "/sessions/{id}/export", params(("id" = SessionId, Path)), responses((status = 200, body = Export), (status = "4XX", body = Problem)))]
-pub async fn export(
-    State(app): State<Shared>,
-    viewer: Viewer,
-    Path(id): Path<SessionId>,
-) -> Result<impl IntoResponse, ApiError> {
-    let session = sessions::get(&app, viewer.id(), &id).await?;
-    let name = format!("attachment; filename=\"{id}.json\"");
-    let head = serde_json::to_string(&session).map_err(anyhow::Error::from)?;
-    let head = bytes::Bytes::from(format!("{{\"session\":{head},\"events\":["));
-    // Page by page: a record may be larger than what one wants to hold at once.
-    let pages = futures_util::stream::try_unfold(Some(0), move |after| {
-        let (app, id) = (app.clone(), id.clone());
-        async move {
-            let Some(after) = after else { return Ok::<_, std::io::Error>(None) };
-            let page = sessions::events(&app, &id, after, sessions::MAX_EVENTS).await;
-            let page = page.map_err(|_| std::io::Error::other("the record could not be read to its end"))?;
-            let mut text = String::new();
-            for event in &page.items {
-                text.push_str(if event.seq == 1 { "" } else { "," });
-                text.push_str(&serde_json::to_string(event)?);
-            }
-            let next = page.items.last().filter(|_| page.next.is_some()).map(|event| event.seq);
-            if next.is_none() {
-                text.push_str("]}");
-            }
-            Ok(Some((bytes::Bytes::from(text), next)))
-        }
-    });
-    let body = futures_util::stream::once(async { Ok(head) }).chain(pages);
-    let headers = [(header::CONTENT_DISPOSITION, name), (header::CONTENT_TYPE, "application/json".to_owned())];
-    Ok((headers, axum::body::Body::from_stream(body)))
 }

@@ -15,7 +15,9 @@ use protocol::{
     SessionId, VmId,
     edge::VM_HEADER,
     error::{Code, Problem},
-    journal::{Append, Appended, Events, Say},
+    journal::{Append, Appended, Events, Judged, Say},
+    lease::PutLease,
+    secret::SecretValue,
     session::{PostMessage, PostedMessage},
     vm::{Assignment, EnrolRequest, Enrolled, RenewRequest, Report, Work},
 };
@@ -28,7 +30,8 @@ use super::{
 };
 use crate::{
     error::{ApiError, not_found},
-    sessions::{self, blobs, journal},
+    sessions::{self, approvals, blobs, journal},
+    users::secrets,
     vms,
 };
 
@@ -68,6 +71,26 @@ pub async fn report(State(app): State<Shared>, Vm(id): Vm, Json(report): Json<Re
     Ok(StatusCode::NO_CONTENT)
 }
 
+pub async fn put_lease(
+    State(app): State<Shared>,
+    Vm(id): Vm,
+    Json(put): Json<PutLease>,
+) -> Result<StatusCode, ApiError> {
+    vms::put_lease(&app, &id, put).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A secret of the desktop's owner.
+pub async fn secret(
+    State(app): State<Shared>,
+    Vm(vm): Vm,
+    Path(name): Path<String>,
+) -> Result<([(header::HeaderName, &'static str); 1], axum::Json<SecretValue>), ApiError> {
+    let (_, desktop) = vms::current(&app, &vm).await?;
+    let value = secrets::open(&app, &desktop.user_id, &name).await?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(value)))
+}
+
 /// First "hello", then a word for each change that concerns this VM's desktop.
 pub async fn notices(State(app): State<Shared>, Vm(id): Vm) -> Result<impl IntoResponse, ApiError> {
     let notices = vms::notices(app.clone(), id).await?;
@@ -91,6 +114,17 @@ pub async fn say(
     let session = sessions::of_desktop(&app, &desktop.id, &id).await?;
     let message = PostMessage { text: say.text, client_id: say.client_id };
     Ok(axum::Json(journal::say(&app, &session, &say.user_id, message).await?))
+}
+
+pub async fn judge(
+    State(app): State<Shared>,
+    Vm(vm): Vm,
+    Path(id): Path<SessionId>,
+    Json(judged): Json<Judged>,
+) -> Result<axum::Json<Appended>, ApiError> {
+    let (vm, desktop) = vms::current(&app, &vm).await?;
+    let session = sessions::of_desktop(&app, &desktop.id, &id).await?;
+    Ok(axum::Json(approvals::judge_in_chat(&app, &vm, &session, judged).await?))
 }
 
 #[derive(Deserialize)]

@@ -10,6 +10,7 @@ use protocol::{
 };
 use secrecy::SecretString;
 
+use self::seal::Sealed;
 use crate::{app::App, db, error::ApiError};
 
 /// Stores a key in the place of an earlier one.
@@ -24,7 +25,7 @@ pub async fn put(app: &App, user: &UserId, provider: ModelProvider, key: &str) -
     }
     let row = db::keys::KeyRow {
         provider,
-        sealed: app.sealer.seal(key, user, provider)?,
+        sealed: app.sealer.seal(key, user, Sealed::ProviderKey(provider))?,
         key_id: app.sealer.key_id().to_owned(),
         masked: format!("••••{}", &key[key.len() - 4..]),
         stored_at: app.clock.now(),
@@ -44,13 +45,7 @@ pub async fn delete(app: &App, user: &UserId, provider: ModelProvider) -> Result
 /// The key itself: for the edge and the check, never for an answer to a user.
 pub async fn open(app: &App, user: &UserId, provider: ModelProvider) -> Result<SecretString, ApiError> {
     let row = db::keys::get(&app.db, user, provider).await?.ok_or_else(|| none(provider))?;
-    Ok(app.sealer.open(&row.sealed, &row.key_id, user, provider)?)
-}
-
-/// The model that answers this user; `None` without a key.
-pub async fn model(app: &App, user: &UserId) -> Result<Option<String>, ApiError> {
-    let key = db::keys::get(&app.db, user, ModelProvider::Anthropic).await?;
-    Ok(key.map(|_| app.settings.anthropic_model.clone()))
+    Ok(app.sealer.open(&row.sealed, &row.key_id, user, Sealed::ProviderKey(provider))?)
 }
 
 fn none(provider: ModelProvider) -> ApiError {

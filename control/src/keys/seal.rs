@@ -1,4 +1,4 @@
-//! AES-256-GCM under a master key: a fresh nonce each, the owner and the provider as associated data.
+//! AES-256-GCM under a master key: a fresh nonce each; what it is, whose and under which name as associated data.
 
 use aes_gcm::{
     Aes256Gcm, KeyInit,
@@ -14,6 +14,14 @@ use zeroize::Zeroizing;
 use crate::secret;
 
 const NONCE_BYTES: usize = 12;
+
+/// What is sealed, besides whose it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Sealed<'a> {
+    ProviderKey(ModelProvider),
+    /// A user's secret of this name.
+    Secret(&'a str),
+}
 
 pub struct Sealer {
     cipher: Aes256Gcm,
@@ -44,49 +52,60 @@ impl Sealer {
     }
 
     /// Base64 of nonce and ciphertext.
-    pub fn seal(&self, key: &str, user: &UserId, provider: ModelProvider) -> anyhow::Result<String> {
+    pub fn seal(&self, plain: &str, user: &UserId, what: Sealed<'_>) -> anyhow::Result<String> {
         let mut nonce = [0u8; NONCE_BYTES];
         rand::rng().fill_bytes(&mut nonce);
-        let aad = aad(user, provider);
+        let aad = aad(user, what);
         let sealed = self
             .cipher
-            .encrypt(&nonce.into(), Payload { msg: key.as_bytes(), aad: aad.as_bytes() })
-            .map_err(|_| anyhow::anyhow!("seal a provider key"))?;
+            .encrypt(&nonce.into(), Payload { msg: plain.as_bytes(), aad: aad.as_bytes() })
+            .map_err(|_| anyhow::anyhow!("seal {}", what.noun()))?;
         Ok(STANDARD.encode([&nonce[..], &sealed].concat()))
     }
 
-    pub fn open(
-        &self,
-        sealed: &str,
-        key_id: &str,
-        user: &UserId,
-        provider: ModelProvider,
-    ) -> anyhow::Result<SecretString> {
+    pub fn open(&self, sealed: &str, key_id: &str, user: &UserId, what: Sealed<'_>) -> anyhow::Result<SecretString> {
+        let noun = what.noun();
         ensure!(
             key_id == self.key_id,
-            "a provider key was sealed with master key {key_id}, but this is {}: bring that master key back, or store the provider key again",
+            "{noun} was sealed with master key {key_id}, but this is {}: bring that master key back, or store it again",
             self.key_id
         );
-        let bytes = STANDARD.decode(sealed).context("read a sealed key")?;
-        ensure!(bytes.len() > NONCE_BYTES, "a sealed key is too short");
+        let bytes = STANDARD.decode(sealed).with_context(|| format!("read {noun}"))?;
+        ensure!(bytes.len() > NONCE_BYTES, "{noun} is too short");
         let (nonce, ciphertext) = bytes.split_at(NONCE_BYTES);
         let nonce: [u8; NONCE_BYTES] = nonce.try_into().context("read a nonce")?;
-        let aad = aad(user, provider);
+        let aad = aad(user, what);
         let plain = self
             .cipher
             .decrypt(&nonce.into(), Payload { msg: ciphertext, aad: aad.as_bytes() })
-            .map_err(|_| anyhow::anyhow!("a sealed key does not open: it was changed, or belongs to someone else"))?;
-        Ok(String::from_utf8(plain).context("read an opened key")?.into())
+            .map_err(|_| anyhow::anyhow!("{noun} does not open: it was changed, or belongs to someone else"))?;
+        // The bytes in the error are what was sealed: they are not for a log.
+        Ok(String::from_utf8(plain).map_err(|_| anyhow::anyhow!("{noun} is not text"))?.into())
     }
 }
 
-fn aad(user: &UserId, provider: ModelProvider) -> String {
-    format!("{user}/{}", provider.as_str())
+impl Sealed<'_> {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::ProviderKey(_) => "a provider key",
+            Self::Secret(_) => "a secret",
+        }
+    }
+}
+
+/// No two of these are alike: a user's id begins with no word of ours, and no provider's name with a slash.
+fn aad(user: &UserId, what: Sealed<'_>) -> String {
+    match what {
+        Sealed::ProviderKey(provider) => format!("{user}/{}", provider.as_str()),
+        Sealed::Secret(name) => format!("secret/{user}/{name}"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const KEY: Sealed<'_> = Sealed::ProviderKey(ModelProvider::Anthropic);
 
     fn sealer() -> Sealer {
         Sealer::new(&Sealer::generate_master_key().into()).unwrap()
@@ -96,8 +115,8 @@ mod tests {
     fn a_sealed_key_opens_for_its_owner() {
         let (sealer, user) = (sealer(), UserId::generate());
 
-        let sealed = sealer.seal("sk-secret", &user, ModelProvider::Anthropic).unwrap();
-        let opened = sealer.open(&sealed, sealer.key_id(), &user, ModelProvider::Anthropic).unwrap();
+        let sealed = sealer.seal("sk-secret", &user, KEY).unwrap();
+        let opened = sealer.open(&sealed, sealer.key_id(), &user, KEY).unwrap();
 
         assert_eq!(opened.expose_secret(), "sk-secret");
         assert!(!sealed.contains("secret"));
@@ -106,19 +125,30 @@ mod tests {
     #[test]
     fn a_sealed_key_does_not_open_for_another_user_or_master_key() {
         let (ours, theirs, user) = (sealer(), sealer(), UserId::generate());
-        let sealed = ours.seal("sk-secret", &user, ModelProvider::Anthropic).unwrap();
+        let sealed = ours.seal("sk-secret", &user, KEY).unwrap();
 
-        assert!(ours.open(&sealed, ours.key_id(), &UserId::generate(), ModelProvider::Anthropic).is_err());
-        assert!(theirs.open(&sealed, ours.key_id(), &user, ModelProvider::Anthropic).is_err());
-        assert!(theirs.open(&sealed, theirs.key_id(), &user, ModelProvider::Anthropic).is_err());
+        assert!(ours.open(&sealed, ours.key_id(), &UserId::generate(), KEY).is_err());
+        assert!(theirs.open(&sealed, ours.key_id(), &user, KEY).is_err());
+        assert!(theirs.open(&sealed, theirs.key_id(), &user, KEY).is_err());
+    }
+
+    #[test]
+    fn what_was_sealed_as_one_thing_does_not_open_as_another() {
+        let (sealer, user) = (sealer(), UserId::generate());
+        let sealed = sealer.seal("hunter2", &user, Sealed::Secret("BANK")).unwrap();
+
+        assert!(sealer.open(&sealed, sealer.key_id(), &user, Sealed::Secret("MAIL")).is_err());
+        assert!(sealer.open(&sealed, sealer.key_id(), &user, KEY).is_err());
+        let opened = sealer.open(&sealed, sealer.key_id(), &user, Sealed::Secret("BANK")).unwrap();
+        assert_eq!(opened.expose_secret(), "hunter2");
     }
 
     #[test]
     fn the_same_key_is_sealed_differently_each_time() {
         let (sealer, user) = (sealer(), UserId::generate());
 
-        let once = sealer.seal("sk-secret", &user, ModelProvider::Anthropic).unwrap();
-        let again = sealer.seal("sk-secret", &user, ModelProvider::Anthropic).unwrap();
+        let once = sealer.seal("sk-secret", &user, KEY).unwrap();
+        let again = sealer.seal("sk-secret", &user, KEY).unwrap();
 
         assert_ne!(once, again);
     }

@@ -4,12 +4,13 @@ use protocol::{
     MessageId, SessionId, UserId,
     desktop::DesktopState,
     error::{Code, Problem},
-    event::{EventBody, Picture, ResultBlock},
+    event::{AssistantMessage, EventBody, Picture, ResultBlock},
     journal::{Append, Appended, Events},
     session::{PostMessage, PostedMessage, SessionState},
+    settings::Spent,
 };
 
-use super::{MAX_EVENTS, blobs};
+use super::{MAX_EVENTS, blobs, settings};
 use crate::{
     app::App,
     db::{
@@ -22,12 +23,14 @@ use crate::{
     desktops,
     error::{ApiError, not_found},
     hub::Change,
-    keys, vms,
+    vms,
 };
 
 const MAX_TEXT: usize = 100_000;
 /// An event's body as JSON, in bytes: pictures are blobs, so this is text alone.
 const MAX_BODY: usize = 4 << 20;
+/// Name spaces of what sidecars do not write: nothing of theirs hides a person's word, or stands for one.
+const OTHERS: [&str; 3] = ["say/", "verdict/", "control/"];
 
 /// Stores what a person or a program says, and makes work of it: it wakes a stopped desktop.
 pub async fn say(
@@ -64,11 +67,14 @@ pub async fn say(
         state: NewState::Work(state),
         title: Some(&title),
         pictures: &[],
+        spent: None,
     };
     let posted = match db::events::append(&app.db, &session.id, &event, app.clock.now()).await? {
         AppendedRow::New { seq, .. } => PostedMessage { message_id: message_id.clone(), seq },
         AppendedRow::Before { seq, .. } => PostedMessage { message_id: said_before(app, &session.id, seq).await?, seq },
-        AppendedRow::NoSession | AppendedRow::Conflict { .. } => return Err(not_found("session")),
+        AppendedRow::NoSession | AppendedRow::NotWaiting | AppendedRow::Conflict { .. } => {
+            return Err(not_found("session"));
+        }
     };
     desktops::wake(app, &session.user_id, &session.desktop_id).await?;
     called(app, session, false);
@@ -80,6 +86,9 @@ pub async fn append(app: &App, vm: &VmRow, session: &SessionRow, append: Append)
     vms::demand_generation(vm, append.generation)?;
     check_client_id(&append.client_id)?;
     let invalid = |detail: &str| ApiError::from(Problem::new(Code::InvalidValue, detail));
+    if OTHERS.iter().any(|prefix| append.client_id.starts_with(prefix)) {
+        return Err(invalid("Such a client_id is not a sidecar's."));
+    }
     if serde_json::to_vec(&append.body).map_or(usize::MAX, |bytes| bytes.len()) > MAX_BODY {
         return Err(invalid("An event has at most 4 MiB."));
     }
@@ -89,6 +98,8 @@ pub async fn append(app: &App, vm: &VmRow, session: &SessionRow, append: Append)
     };
     let state = match &append.body {
         EventBody::UserMessage { .. } => return Err(invalid("What a person says goes by messages.")),
+        EventBody::ApprovalAnswered(_) => return Err(invalid("A person's word on an action goes by verdicts.")),
+        EventBody::ApprovalAsked(_) => NewState::Asked,
         EventBody::StateChanged { state: SessionState::Queued, .. } => return Err(invalid("control alone queues.")),
         EventBody::StateChanged { state, .. } => NewState::Now(*state, reason.as_deref()),
         _ => NewState::Same,
@@ -106,6 +117,7 @@ pub async fn append(app: &App, vm: &VmRow, session: &SessionRow, append: Append)
         state,
         title: None,
         pictures: &pictures,
+        spent: spent(&append.body),
     };
     match db::events::append(&app.db, &session.id, &event, app.clock.now()).await? {
         AppendedRow::New { seq, at } => {
@@ -118,7 +130,7 @@ pub async fn append(app: &App, vm: &VmRow, session: &SessionRow, append: Append)
             format!("The next event is number {next}: read what came in between."),
         )
         .into()),
-        AppendedRow::NoSession => Err(not_found("session")),
+        AppendedRow::NoSession | AppendedRow::NotWaiting => Err(not_found("session")),
     }
 }
 
@@ -128,7 +140,8 @@ pub async fn read(app: &App, session: &SessionRow, after: i64, limit: i64) -> Re
         events: db::events::after(&app.db, &session.id, after, limit.clamp(1, MAX_EVENTS)).await?,
         last_seq: session.last_seq,
         state: session.state,
-        model: keys::model(app, &session.user_id).await?,
+        model: settings::model(app, &session.user_id, &session.settings).await?,
+        settings: session.settings.clone(),
     })
 }
 
@@ -148,6 +161,7 @@ pub async fn set_state(
         state: NewState::Now(state, reason),
         title: None,
         pictures: &[],
+        spent: None,
     };
     db::events::append(&app.db, &session.id, &event, app.clock.now()).await?;
     called(app, session, false);
@@ -162,14 +176,14 @@ async fn next_state(app: &App, session: &SessionRow, desktop: &DesktopRow) -> Re
 }
 
 async fn said_before(app: &App, session: &SessionId, seq: i64) -> Result<MessageId, ApiError> {
-    let found = db::events::after(&app.db, session, seq - 1, 1).await?;
-    match found.into_iter().next().map(|event| event.body) {
+    match db::events::at(&app.db, session, seq).await?.map(|event| event.body) {
         Some(EventBody::UserMessage { message_id, .. }) => Ok(message_id),
         _ => Err(anyhow::anyhow!("{session} has no message at {seq}").into()),
     }
 }
 
-fn called(app: &App, session: &SessionRow, by_vm: bool) {
+/// Tells who listens that the session has changed.
+pub(super) fn called(app: &App, session: &SessionRow, by_vm: bool) {
     app.hub.call(Change::Session { session_id: session.id.clone(), desktop_id: session.desktop_id.clone(), by_vm });
 }
 
@@ -187,10 +201,25 @@ fn check_client_id(id: &str) -> Result<(), ApiError> {
 
 /// The hashes of all pictures that an event refers to.
 fn pictures(body: &EventBody) -> Vec<String> {
-    let EventBody::ToolResult(result) = body else { return Vec::new() };
-    let shown = result.content.iter().filter_map(|block| match block {
+    let (results, shown): (&[ResultBlock], &Option<Picture>) = match body {
+        EventBody::ToolResult(result) => (&result.content, &result.trace.picture),
+        EventBody::ApprovalAsked(asked) => (&[], &asked.picture),
+        EventBody::HandedBack { picture, .. } => (&[], picture),
+        _ => return Vec::new(),
+    };
+    let in_results = results.iter().filter_map(|block| match block {
         ResultBlock::Image { picture } => Some(picture),
         ResultBlock::Text { .. } => None,
     });
-    shown.chain(&result.trace.picture).map(|picture: &Picture| picture.sha256.clone()).collect()
+    in_results.chain(shown).map(|picture| picture.sha256.clone()).collect()
+}
+
+/// What the model's answer has used; a console uses nothing.
+fn spent(body: &EventBody) -> Option<Spent> {
+    match body {
+        EventBody::AssistantMessage(AssistantMessage { model, usage, cost_microusd, .. }) if model != "console" => {
+            Some(Spent { steps: 1, usage: *usage, cost_microusd: cost_microusd.unwrap_or(0) })
+        }
+        _ => None,
+    }
 }

@@ -1,7 +1,11 @@
 //! Sessions: conversations with the agent on a desktop, and their record.
 
+pub mod approvals;
+pub mod audit;
 pub mod blobs;
+pub mod chain;
 pub mod journal;
+pub mod settings;
 
 use protocol::{
     DesktopId, SessionId, UserId,
@@ -18,8 +22,9 @@ use crate::{
     desktops,
     error::{ApiError, not_found},
     hub::Change,
-    keys,
 };
+
+pub use crate::db::sessions::Filter;
 
 pub const PAGE: i64 = 50;
 pub const MAX_EVENTS: i64 = 500;
@@ -27,6 +32,7 @@ pub const MAX_EVENTS: i64 = 500;
 /// Begins a session; without a desktop one is made for it.
 pub async fn create(app: &App, user: &UserId, wish: CreateSession) -> Result<Session, ApiError> {
     let title = wish.title.as_deref().map(parse_title).transpose()?.unwrap_or_default();
+    settings::check(&wish.settings, &app.settings.models)?;
     let desktop_id = match wish.desktop_id {
         Some(id) => {
             let desktop = desktops::owned(app, user, &id).await?;
@@ -45,6 +51,8 @@ pub async fn create(app: &App, user: &UserId, wish: CreateSession) -> Result<Ses
         reason: None,
         archived: false,
         last_seq: 0,
+        settings: wish.settings,
+        spent: Default::default(),
         created_at: now,
         updated_at: now,
     };
@@ -56,10 +64,14 @@ pub async fn create(app: &App, user: &UserId, wish: CreateSession) -> Result<Ses
 pub async fn list(
     app: &App,
     user: &UserId,
-    desktop: Option<&DesktopId>,
+    filter: &Filter,
     before: Option<&SessionId>,
 ) -> Result<Page<Session>, ApiError> {
-    let mut rows = db::sessions::page(&app.db, user, desktop, before, PAGE + 1).await?;
+    let search = filter.search.as_deref().unwrap_or_default();
+    if search.chars().count() > 200 || search.chars().any(char::is_control) {
+        return Err(Problem::new(Code::InvalidValue, "Search for 1 to 200 characters of a title.").into());
+    }
+    let mut rows = db::sessions::page(&app.db, user, filter, before, PAGE + 1).await?;
     let more = rows.len() as i64 > PAGE;
     rows.truncate(PAGE as usize);
     let next = rows.last().filter(|_| more).map(|row| row.id.to_string());
@@ -71,9 +83,16 @@ pub async fn get(app: &App, user: &UserId, id: &SessionId) -> Result<Session, Ap
 }
 
 pub async fn patch(app: &App, user: &UserId, id: &SessionId, wish: PatchSession) -> Result<Session, ApiError> {
-    owned(app, user, id).await?;
+    let row = owned(app, user, id).await?;
     let title = wish.title.as_deref().map(parse_title).transpose()?;
-    db::sessions::patch(&app.db, id, title.as_deref(), wish.archived, app.clock.now()).await?;
+    if let Some(settings) = &wish.settings {
+        settings::check(settings, &app.settings.models)?;
+    }
+    let (archived, settings) = (wish.archived, wish.settings.as_ref());
+    db::sessions::patch(&app.db, id, title.as_deref(), archived, settings, app.clock.now()).await?;
+    if settings.is_some() {
+        journal::called(app, &row, false);
+    }
     get(app, user, id).await
 }
 
@@ -119,11 +138,27 @@ pub async fn picture(app: &App, id: &SessionId, sha256: &str) -> Result<Option<(
     app.blobs.get(sha256).await
 }
 
+/// The next picture that this session's record refers to, in the order of their hashes.
+pub async fn next_picture(
+    app: &App,
+    id: &SessionId,
+    after: &str,
+) -> Result<Option<(String, Vec<u8>, &'static str)>, ApiError> {
+    let mut after = after.to_owned();
+    while let Some(sha256) = db::blobs::next_shown_in(&app.db, id, &after).await? {
+        match app.blobs.get(&sha256).await? {
+            Some((bytes, media_type)) => return Ok(Some((sha256, bytes, media_type))),
+            None => after = sha256,
+        }
+    }
+    Ok(None)
+}
+
 /// The session that a desktop works on now.
 pub async fn work(app: &App, desktop: &DesktopId) -> Result<Work, ApiError> {
     let Some(row) = db::sessions::next_work(&app.db, desktop).await? else { return Ok(Work { session: None }) };
-    let model = keys::model(app, &row.user_id).await?;
-    Ok(Work { session: Some(WorkSession { session_id: row.id, model }) })
+    let model = settings::model(app, &row.user_id, &row.settings).await?;
+    Ok(Work { session: Some(WorkSession { session_id: row.id, model, settings: row.settings }) })
 }
 
 /// The user's session, or the same answer whether it does not exist or belongs to someone else.
@@ -163,6 +198,8 @@ fn view(row: SessionRow) -> Session {
         reason: row.reason,
         archived: row.archived,
         last_seq: row.last_seq,
+        settings: row.settings,
+        spent: row.spent,
         created_at: row.created_at,
         updated_at: row.updated_at,
     }

@@ -4,7 +4,7 @@ use anyhow::Context;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use protocol::{
     DesktopId, LoginId, Millis, UserId,
-    capability::{Capability, ISSUER, LIFETIME_S, Scope, audience},
+    capability::{Actor, Capability, ISSUER, LIFETIME_S, Scope, audience},
 };
 use rcgen::KeyPair;
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,7 @@ impl Signer {
         user: &UserId,
         desktop: &DesktopId,
         generation: i64,
+        actor: Actor,
         scopes: &[Scope],
         now: Millis,
     ) -> anyhow::Result<(String, Millis)> {
@@ -98,6 +99,7 @@ impl Signer {
             iss: ISSUER.into(),
             aud: audience(desktop, generation),
             sub: user.clone(),
+            actor,
             scopes: scopes.to_vec(),
             iat,
             exp,
@@ -131,7 +133,8 @@ mod tests {
     fn a_token_of_another_key_or_another_purpose_is_invalid() {
         let (ours, theirs) = (signer(), signer());
         let forged = theirs.access(&UserId::generate(), &LoginId::generate(), 0).unwrap();
-        let (capability, _) = ours.capability(&UserId::generate(), &DesktopId::generate(), 1, Scope::ALL, 0).unwrap();
+        let (capability, _) =
+            ours.capability(&UserId::generate(), &DesktopId::generate(), 1, Actor::Person, Scope::ALL, 0).unwrap();
 
         assert_eq!(ours.read_access(&forged, 0), Err(NotAccepted::Invalid));
         assert_eq!(ours.read_access(&capability, 0), Err(NotAccepted::Invalid));

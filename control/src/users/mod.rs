@@ -4,10 +4,14 @@ pub mod access;
 pub mod account;
 pub mod password;
 pub mod refresh;
+pub mod secrets;
 pub mod sign_in;
 pub mod tokens;
 
-use protocol::{LoginId, TokenId, UserId, capability::Scope};
+use protocol::{
+    LoginId, TokenId, UserId,
+    capability::{Actor, Scope},
+};
 
 /// Who asks, as a credential has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,14 @@ impl Caller {
         match &self.via {
             Via::Browser(_) => Scope::ALL,
             Via::Token(_, scopes) => scopes,
+        }
+    }
+
+    /// Whether a person or a program uses the credential.
+    pub fn actor(&self) -> Actor {
+        match self.via {
+            Via::Browser(_) => Actor::Person,
+            Via::Token(..) => Actor::Program,
         }
     }
 }

@@ -1,15 +1,17 @@
 //! Pictures: stored under their hash, seen only by whom the record shows them to.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use protocol::{
-    SessionId,
-    desktop::Size,
+    SessionId, UserId,
     error::Code,
-    event::{ActionTrace, EventBody, Picture, ResultBlock, ToolResult},
+    event::{ActionTrace, EventBody, ResultBlock, ToolResult},
+    session::SessionState,
 };
+use serde_json::Value;
 
 use crate::support::{
     Answer, Control, Vm,
-    vm::{picture, sha256},
+    vm::{picture, picture_of, sha256},
 };
 
 facts!(
@@ -23,15 +25,17 @@ facts!(
     another_desktop_can_neither_read_nor_show_it,
     a_deleted_session_takes_its_pictures_along,
     a_picture_of_two_sessions_outlives_one_of_them,
+    pictures_of_approvals_and_hand_backs_belong_to_the_record,
+    an_archived_session_is_deleted_with_the_pictures_of_its_approvals,
+    an_export_holds_the_pictures_only_when_asked,
+    an_export_survives_a_picture_that_the_disk_has_lost,
 );
 
 async fn show(vm: &Vm, session: &SessionId, seq: i64, sha256: &str) -> Answer {
-    let size = Size { width: 1, height: 1 };
-    let shown = Picture { sha256: sha256.to_owned(), media_type: "image/png".to_owned(), size };
     let result = ToolResult {
         tool_use_id: format!("toolu_{seq}"),
         is_error: false,
-        content: vec![ResultBlock::Image { picture: shown }],
+        content: vec![ResultBlock::Image { picture: picture_of(sha256) }],
         trace: ActionTrace::default(),
     };
     vm.append(session, seq, &format!("r:{seq}"), EventBody::ToolResult(result)).await
@@ -191,4 +195,88 @@ async fn a_picture_of_two_sessions_outlives_one_of_them(control: Control) {
     control.settle().await;
 
     browser.get(&format!("sessions/{second}/pictures/{name}")).await.expect_status(200);
+}
+
+async fn pictures_of_approvals_and_hand_backs_belong_to_the_record(control: Control) {
+    let browser = control.user("ada").await;
+    let (session, vm) = control.running_session(&browser).await;
+    let (asked, _) = vm.put_blob(&picture(1)).await;
+    let (handed_back, _) = vm.put_blob(&picture(2)).await;
+
+    vm.asks(&session, 3, Some(&asked)).await.expect_success();
+    hand_back(&vm, &session, 4, &browser.id().await, &handed_back).await.expect_success();
+    let unknown = vm.asks(&session, 5, Some(&sha256(&picture(9)))).await;
+
+    for (name, n) in [(asked, 1), (handed_back, 2)] {
+        let shown = browser.get(&format!("sessions/{session}/pictures/{name}")).await.expect_status(200);
+        assert_eq!(shown.body, picture(n));
+    }
+    assert_eq!(unknown.code(), Code::InvalidValue, "a picture is stored before the event that shows it");
+}
+
+async fn an_archived_session_is_deleted_with_the_pictures_of_its_approvals(control: Control) {
+    let browser = control.user("ada").await;
+    let (session, vm) = control.running_session(&browser).await;
+    let (asked, _) = vm.put_blob(&picture(1)).await;
+    let (handed_back, _) = vm.put_blob(&picture(2)).await;
+    vm.asks(&session, 3, Some(&asked)).await.expect_success();
+    hand_back(&vm, &session, 4, &browser.id().await, &handed_back).await.expect_success();
+    vm.becomes(&session, 5, SessionState::Cancelled).await.expect_success();
+    browser.patch(&format!("sessions/{session}"), serde_json::json!({ "archived": true })).await.expect_success();
+
+    browser.delete(&format!("sessions/{session}")).await.expect_success();
+
+    assert_eq!(browser.get(&format!("sessions/{session}")).await.code(), Code::NotFound);
+    assert!(stored(&control).is_empty(), "deleted means gone from the disk");
+}
+
+async fn an_export_holds_the_pictures_only_when_asked(control: Control) {
+    let browser = control.user("ada").await;
+    let (session, vm) = control.running_session(&browser).await;
+    let mut names = Vec::new();
+    for n in 1..=3 {
+        let (name, _) = vm.put_blob(&picture(n)).await;
+        show(&vm, &session, 2 + i64::from(n), &name).await.expect_success();
+        names.push((name, picture(n)));
+    }
+    names.sort();
+    let path = format!("sessions/{session}/export");
+
+    let without: Value = browser.get(&path).await.expect_status(200).json();
+    let refused = browser.get(&format!("{path}?pictures=perhaps")).await;
+    let with: Value = browser.get(&format!("{path}?pictures=true")).await.expect_status(200).json();
+
+    assert_eq!(without.get("pictures"), None);
+    assert_eq!((&with["session"], &with["events"]), (&without["session"], &without["events"]));
+    let held: Vec<(String, Vec<u8>)> = with["pictures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|held| {
+            assert_eq!(held["media_type"], "image/png");
+            (held["sha256"].as_str().unwrap().to_owned(), STANDARD.decode(held["data"].as_str().unwrap()).unwrap())
+        })
+        .collect();
+    assert_eq!(held, names);
+    assert_eq!(refused.code(), Code::MalformedRequest);
+}
+
+async fn an_export_survives_a_picture_that_the_disk_has_lost(control: Control) {
+    let browser = control.user("ada").await;
+    let (session, vm) = control.running_session(&browser).await;
+    let (lost, _) = vm.put_blob(&picture(1)).await;
+    let (kept, _) = vm.put_blob(&picture(2)).await;
+    show(&vm, &session, 3, &lost).await.expect_success();
+    show(&vm, &session, 4, &kept).await.expect_success();
+    std::fs::remove_file(control.folder.path().join("blobs").join(&lost[..2]).join(&lost[2..])).unwrap();
+
+    let export: Value = browser.get(&format!("sessions/{session}/export?pictures=true")).await.json();
+
+    let names: Vec<&Value> = export["pictures"].as_array().unwrap().iter().map(|held| &held["sha256"]).collect();
+    assert_eq!(names, [&Value::from(kept)]);
+}
+
+async fn hand_back(vm: &Vm, session: &SessionId, seq: i64, user: &UserId, sha256: &str) -> Answer {
+    let body = EventBody::HandedBack { user_id: user.clone(), note: None, picture: Some(picture_of(sha256)) };
+    vm.append(session, seq, &format!("h:{seq}"), body).await
 }

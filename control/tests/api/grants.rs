@@ -3,7 +3,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use protocol::{
     DesktopId,
-    capability::{self, Capability, Scope},
+    capability::{self, Actor, Capability, Scope},
     edge::{ModelKey, Resolved},
     error::Code,
     vm::Assignment,
@@ -57,6 +57,7 @@ async fn an_owner_is_resolved_to_the_sidecar_with_a_capability(control: Control)
     assert_eq!((resolved.generation, &resolved.vm_id), (1, vm.id()));
     let claims = claims(&vm, &resolved.capability).await;
     assert_eq!((claims.sub, claims.scopes), (resolved.user_id, Scope::ALL.to_vec()));
+    assert_eq!(claims.actor, Actor::Person);
     assert_eq!(claims.exp - claims.iat, capability::LIFETIME_S);
     assert!(resolved.fresh_until <= claims.exp * 1000);
 }
@@ -68,7 +69,9 @@ async fn a_program_gets_the_scopes_of_its_token(control: Control) {
 
     let resolved: Resolved = resolve(&control, &desktop.id, bearer_of(&program)).await.expect_status(200).json();
 
-    assert_eq!(claims(&vm, &resolved.capability).await.scopes, [Scope::View, Scope::Files]);
+    let claims = claims(&vm, &resolved.capability).await;
+    assert_eq!(claims.scopes, [Scope::View, Scope::Files]);
+    assert_eq!(claims.actor, Actor::Program, "a program takes control from nobody");
 }
 
 async fn a_stranger_is_told_that_there_is_no_such_desktop(control: Control) {
@@ -155,6 +158,6 @@ async fn the_model_is_named_where_there_is_a_key(control: Control) {
     let events: Value = vm.get(&format!("sessions/{session}/events?after=0")).await.json();
 
     assert_eq!(without["session"].get("model"), None, "the chat is a console");
-    assert_eq!(with["session"]["model"], MODEL);
-    assert_eq!(events["model"], MODEL);
+    assert_eq!(with["session"]["model"]["name"], MODEL);
+    assert_eq!(events["model"]["name"], MODEL);
 }

@@ -106,7 +106,7 @@ async fn one_users_key_is_not_anothers(control: Control) {
     assert_eq!(mallory.get("keys").await.text(), "[]");
 }
 
-fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();

@@ -19,6 +19,8 @@ macro_rules! facts {
 }
 
 mod accounts;
+mod approvals;
+mod audit;
 mod blobs;
 mod desktops;
 mod document;
@@ -26,11 +28,17 @@ mod door;
 mod enrolment;
 mod grants;
 mod keys;
+mod lease;
 mod odd_text;
 mod reconciler;
 mod record;
 mod refusals;
+mod search;
+mod secrets;
 mod sessions;
+mod settings;
+mod spending;
 mod streams;
 mod support;
 mod tokens;
+mod upgrade;

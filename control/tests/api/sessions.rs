@@ -210,8 +210,11 @@ async fn another_users_session_is_not_there(control: Control) {
             (Method::GET, format!("sessions/{id}/messages"), None),
             (Method::POST, format!("sessions/{id}/messages"), Some(r#"{"text":"Hi","client_id":"c9"}"#)),
             (Method::POST, format!("sessions/{id}/stop"), None),
+            (Method::POST, format!("sessions/{id}/approve"), Some(r#"{"approval":1}"#)),
+            (Method::POST, format!("sessions/{id}/deny"), Some(r#"{"approval":1}"#)),
             (Method::GET, format!("sessions/{id}/events"), None),
             (Method::GET, format!("sessions/{id}/export"), None),
+            (Method::GET, format!("sessions/{id}/export?pictures=true"), None),
             (Method::GET, format!("sessions/{id}/pictures/{picture}"), None),
         ] {
             let refused = mallory.send(method.clone(), &path, body.map(Into::into)).await;

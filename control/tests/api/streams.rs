@@ -24,6 +24,9 @@ facts!(
     a_stop_that_nobody_heard_is_told_again,
     an_idle_vm_is_not_called_again_and_again,
     a_vm_that_serves_no_more_is_not_listened_to,
+    a_vm_is_told_of_new_settings_and_of_a_word_given_elsewhere,
+    a_word_that_came_by_the_vm_is_told_to_browsers_alone,
+    who_drives_is_told_with_the_desktops,
     a_signed_out_browser_hears_no_more,
 );
 
@@ -230,4 +233,51 @@ async fn a_signed_out_browser_hears_no_more(control: Control) {
     browser.post("desktops", "{}").await.expect_status(201);
 
     assert_eq!(stream.next_raw().await, None, "the stream ends with the sign-in it began with");
+}
+
+async fn a_vm_is_told_of_new_settings_and_of_a_word_given_elsewhere(control: Control) {
+    let browser = control.user("ada").await;
+    let (session, vm) = control.running_session(&browser).await;
+    vm.asks(&session, 3, None).await.expect_success();
+    let mut notices = Stream::of(vm.notices().await);
+    notices.next::<Notice>().await;
+
+    let settings = serde_json::json!({ "settings": { "approvals": "always" } });
+    browser.patch(&format!("sessions/{session}"), settings).await.expect_status(200);
+    let of_settings: Notice = notices.next().await;
+    browser.judge(&session, "approve", 3).await.expect_status(200);
+    let of_the_word: Notice = notices.next().await;
+
+    let work = Notice::Work { session_id: session };
+    assert_eq!((of_settings, of_the_word), (work.clone(), work));
+}
+
+async fn a_word_that_came_by_the_vm_is_told_to_browsers_alone(control: Control) {
+    let browser = control.user("ada").await;
+    let (session, vm) = control.running_session(&browser).await;
+    vm.asks(&session, 3, None).await.expect_success();
+    let mut notices = Stream::of(vm.notices().await);
+    notices.next::<Notice>().await;
+    let mut record = Stream::of(browser.open(&format!("sessions/{session}/events?after=3")).await);
+
+    vm.judges(&session, &browser.id().await, "denied", 3).await.expect_status(200);
+
+    assert_eq!(record.next::<Event>().await.seq, 4);
+    assert!(notices.is_quiet(Duration::from_millis(300)).await, "it knows already");
+}
+
+async fn who_drives_is_told_with_the_desktops(control: Control) {
+    let browser = control.user("ada").await;
+    let (_, vm) = control.ready_desktop(&browser).await;
+    let me = browser.id().await;
+    let mut stream = Stream::of(browser.open("desktops/events").await);
+    let before: Desktop = stream.next().await;
+
+    vm.put_lease(1, Some(&me)).await.expect_status(204);
+    let taken: Desktop = stream.next().await;
+    vm.put_lease(2, None).await.expect_status(204);
+    let handed_back: Desktop = stream.next().await;
+
+    assert_eq!((before.holder, handed_back.holder), (None, None));
+    assert_eq!(taken.holder.map(|holder| holder.user_id), Some(me));
 }

@@ -9,11 +9,12 @@ use axum::{Router, body::Body};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use protocol::{
-    DesktopId, SessionId,
+    DesktopId, SessionId, UserId,
     desktop::Desktop,
     error::{Code, Problem},
     event::Event,
     session::{Page, Session},
+    user::User,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -190,6 +191,14 @@ impl Browser {
     pub(crate) async fn say(&self, id: &SessionId, client_id: &str, text: &str) -> Answer {
         let body = json!({ "text": text, "client_id": client_id });
         self.post(&format!("sessions/{id}/messages"), body.to_string()).await
+    }
+
+    pub(crate) async fn judge(&self, id: &SessionId, verdict: &str, approval: i64) -> Answer {
+        self.post(&format!("sessions/{id}/{verdict}"), json!({ "approval": approval }).to_string()).await
+    }
+
+    pub(crate) async fn id(&self) -> UserId {
+        self.get("me").await.expect_status(200).json::<User>().id
     }
 
     /// The first page of the record.

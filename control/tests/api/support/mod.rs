@@ -12,11 +12,12 @@ use control::{
     app::{App, Settings},
     db::Db,
     keys::seal::Sealer,
+    models::Models,
     sessions::blobs::Blobs,
     trust::ca::Ca,
     users::{access::Signer, password::Hasher},
 };
-use protocol::{DesktopId, desktop::Desktop, desktop::DesktopState};
+use protocol::{DesktopId, SessionId, desktop::Desktop, desktop::DesktopState, session::SessionState};
 use provisioning::{Instance, fake::Fake};
 use tempfile::TempDir;
 
@@ -64,7 +65,7 @@ impl Control {
                 public_url: ORIGIN.parse().expect("a URL"),
                 vm_url: "https://127.0.0.1:8443".parse().expect("a URL"),
                 anthropic_url: provider::NOWHERE.parse().expect("a URL"),
-                anthropic_model: MODEL.to_owned(),
+                models: Models::named(MODEL).expect("a table"),
                 desktops_per_user: 2,
             },
             sealer: Sealer::new(&Sealer::generate_master_key().into()).expect("a sealer"),
@@ -111,6 +112,16 @@ impl Control {
         browser
     }
 
+    /// Does to the database what control itself never does.
+    pub(crate) async fn sql(&self, text: &str) {
+        let statements = sqlx::raw_sql(sqlx::AssertSqlSafe(text.to_owned()));
+        let done = match &self.app.db {
+            Db::Sqlite(pool) => statements.execute(pool).await.map(drop),
+            Db::Postgres(pool) => statements.execute(pool).await.map(drop),
+        };
+        done.unwrap_or_else(|error| panic!("{error}: {text}"));
+    }
+
     pub(crate) fn pass_time(&self, millis: i64) {
         self.app.clock.advance(millis);
     }
@@ -143,6 +154,15 @@ impl Control {
         let desktop = owner.desktop(&desktop.id).await;
         assert_eq!(desktop.state, DesktopState::Ready, "{desktop:?}");
         (desktop, vm)
+    }
+
+    /// A session at work on a ready desktop: it was said something to, and runs from event 2 on.
+    pub(crate) async fn running_session(&self, owner: &Browser) -> (SessionId, Vm) {
+        let (desktop, vm) = self.ready_desktop(owner).await;
+        let session = owner.create_session(&desktop.id).await.id;
+        owner.say(&session, "c1", "Hello").await.expect_success();
+        vm.becomes(&session, 2, SessionState::Running).await.expect_success();
+        (session, vm)
     }
 
     /// The VM that was launched last for this desktop, enrolled.

@@ -3,8 +3,10 @@
 use axum::{Router, body::Body};
 use http::Method;
 use protocol::{
-    SessionId, VmId,
-    event::EventBody,
+    SessionId, UserId, VmId,
+    approval::{ApprovalAsked, Risk},
+    desktop::Size,
+    event::{EventBody, Picture},
     session::SessionState,
     vm::{EnrolRequest, Enrolled},
 };
@@ -91,6 +93,39 @@ impl Vm {
         self.post(&format!("sessions/{session}/events"), append).await
     }
 
+    /// Asks for a person's word on an action.
+    pub(crate) async fn asks(&self, session: &SessionId, seq: i64, picture: Option<&str>) -> Answer {
+        let asked = ApprovalAsked {
+            tool_use_id: format!("toolu_{seq}"),
+            tool: "bash".to_owned(),
+            risk: Some(Risk::Shell),
+            shown: "rm -r photos".to_owned(),
+            timeout_s: 600,
+            picture: picture.map(picture_of),
+            mark: None,
+            region: None,
+        };
+        self.append(session, seq, &format!("q:{seq}"), EventBody::ApprovalAsked(asked)).await
+    }
+
+    /// Passes on what a person answered in the chat.
+    pub(crate) async fn judges(&self, session: &SessionId, user: &UserId, verdict: &str, approval: i64) -> Answer {
+        let generation = self.spec.generation;
+        let judged = json!({ "generation": generation, "user_id": user, "approval": approval, "verdict": verdict });
+        self.post(&format!("sessions/{session}/verdicts"), judged).await
+    }
+
+    /// Tells who drives.
+    pub(crate) async fn put_lease(&self, epoch: i64, holder: Option<&UserId>) -> Answer {
+        let holder = holder.map(|user| json!({ "user_id": user, "since": 1_000 + epoch }));
+        let lease = match holder {
+            Some(holder) => json!({ "epoch": epoch, "holder": holder }),
+            None => json!({ "epoch": epoch }),
+        };
+        let put = json!({ "generation": self.spec.generation, "lease": lease });
+        self.caller.send(Method::PUT, "/vm/v1/lease", Some(put.to_string().into())).await
+    }
+
     pub(crate) async fn becomes(&self, session: &SessionId, seq: i64, state: SessionState) -> Answer {
         let body = EventBody::StateChanged { state, reason: None };
         self.append(session, seq, &format!("s:{seq}:{}", state.as_str()), body).await
@@ -127,6 +162,11 @@ pub(crate) fn certificate_of(answer: &Answer) -> String {
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How an event names a stored picture.
+pub(crate) fn picture_of(sha256: &str) -> Picture {
+    Picture { sha256: sha256.to_owned(), media_type: "image/png".to_owned(), size: Size { width: 1, height: 1 } }
 }
 
 /// A PNG of one pixel, followed by bytes that make it another file.
