@@ -6,6 +6,7 @@ type Schemas = components["schemas"];
 export type Millis = number;
 export type Size = Schemas["Size"];
 export type Point = Schemas["Point"];
+export type Rect = Schemas["Rect"];
 export type Desktop = Schemas["Desktop"];
 export type DesktopState = Schemas["DesktopState"];
 export type Session = Schemas["Session"];
@@ -17,6 +18,24 @@ export type Picture = Schemas["Picture"];
 export type ResultBlock = Schemas["ResultBlock"];
 export type ToolResult = Schemas["ToolResult"];
 export type PostedMessage = Schemas["PostedMessage"];
+export type ControlStatus = Schemas["ControlStatus"];
+export type ApprovalAsked = Schemas["ApprovalAsked"];
+export type ApprovalPolicy = Schemas["ApprovalPolicy"];
+export type ToolRule = Schemas["ToolRule"];
+export type Risk = Schemas["Risk"];
+export type Verdict = Schemas["Verdict"];
+export type SessionSettings = Schemas["SessionSettings"];
+export type Budgets = Schemas["Budgets"];
+export type Spent = Schemas["Spent"];
+export type Secret = Schemas["Secret"];
+
+// A line of the operator's model table, as `GET models` shows it.
+export interface ModelChoice {
+  name: string;
+  provider: string;
+  has_prices: boolean;
+  default: boolean;
+}
 
 // A problem may also be the browser's own, such as an answer that never came; and a newer server knows more codes.
 export type Problem = Omit<Schemas["Problem"], "code"> & { code: string };
