@@ -4,6 +4,7 @@ import { useSearchParams } from "react-router";
 import { useKeys } from "../api/keys";
 import { explain } from "../api/problem";
 import type { Desktop } from "../api/types";
+import type { Control } from "../desktop/control";
 import { SessionPicker } from "../session/picker";
 import { useCreateSession, useSessions } from "../session/queries";
 import { Button } from "../ui/button";
@@ -16,10 +17,11 @@ import { keep } from "./outbox";
 
 interface Props {
   desktop: Desktop;
+  control: Control;
   composer: Ref<ComposerHandle>;
 }
 
-export function ChatPanel({ desktop, composer }: Props) {
+export function ChatPanel({ desktop, control, composer }: Props) {
   const sessions = useSessions(desktop.id);
   const keys = useKeys();
   const [params, setParams] = useSearchParams();
@@ -52,6 +54,7 @@ export function ChatPanel({ desktop, composer }: Props) {
           key={current.id}
           session={current}
           desktop={desktop}
+          control={control}
           noKey={noKey}
           composer={composer}
         />

@@ -1,12 +1,14 @@
 // A screenshot from the record, with a mark where the agent clicked; a press shows it large.
 import { useEffect, useRef, useState } from "react";
 import { API, call } from "../api/client";
-import type { Picture, Point } from "../api/types";
+import type { Picture, Point, Rect } from "../api/types";
 
 interface Props {
   sessionId: string;
   picture: Picture;
   mark: Point | undefined;
+  // What the action aims at.
+  region?: Rect | undefined;
   alt: string;
 }
 
@@ -27,7 +29,7 @@ export function Screenshot(props: Props) {
   );
 }
 
-function Marked({ sessionId, picture, mark, alt }: Props) {
+export function Marked({ sessionId, picture, mark, region, alt }: Props) {
   const [attempt, setAttempt] = useState(0);
   const [missing, setMissing] = useState(false);
   const { width, height } = picture.size;
@@ -60,6 +62,18 @@ function Marked({ sessionId, picture, mark, alt }: Props) {
           decoding="async"
           className="absolute inset-0 size-full"
           onError={failed}
+        />
+      )}
+      {region && (
+        <span
+          data-testid="tool-region"
+          className="absolute rounded-sm border-2 border-[#ff3d5e] shadow-[0_0_0_1.5px_white,inset_0_0_0_1.5px_white]"
+          style={{
+            left: `${(region.x / width) * 100}%`,
+            top: `${(region.y / height) * 100}%`,
+            width: `${(region.width / width) * 100}%`,
+            height: `${(region.height / height) * 100}%`,
+          }}
         />
       )}
       {mark && (
