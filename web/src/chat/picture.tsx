@@ -30,18 +30,21 @@ export function Screenshot(props: Props) {
 }
 
 export function Marked({ sessionId, picture, mark, region, alt }: Props) {
-  const [attempt, setAttempt] = useState(0);
-  const [missing, setMissing] = useState(false);
+  // Of one picture: another that comes in its place has not failed.
+  const [trouble, setTrouble] = useState<{ sha256: string; missing: boolean }>();
   const { width, height } = picture.size;
+  const { sha256 } = picture;
+  const again = trouble?.sha256 === sha256;
+  const missing = again && trouble.missing;
   // A picture is asked for without a way to renew the session; any other request renews it.
   const failed = () => {
-    if (attempt > 0) {
-      setMissing(true);
+    if (again) {
+      setTrouble({ sha256, missing: true });
       return;
     }
     call("GET", "/me").then(
-      () => setAttempt(1),
-      () => setMissing(true),
+      () => setTrouble({ sha256, missing: false }),
+      () => setTrouble({ sha256, missing: true }),
     );
   };
   return (
@@ -52,9 +55,9 @@ export function Marked({ sessionId, picture, mark, region, alt }: Props) {
         </span>
       ) : (
         <img
-          key={attempt}
+          key={String(again)}
           data-testid="tool-picture"
-          src={`${API}/sessions/${sessionId}/pictures/${picture.sha256}`}
+          src={`${API}/sessions/${sessionId}/pictures/${sha256}`}
           alt={alt}
           width={width}
           height={height}

@@ -103,8 +103,7 @@ function SecretForm({ known }: { known: Secret[] }) {
           label="Value"
           type="password"
           name="secret-value"
-          // Browsers fill a saved password into a field that is only told "off".
-          autoComplete="new-password"
+          autoComplete="off"
           spellCheck={false}
           maxLength={4096}
           value={value}
