@@ -9,7 +9,6 @@ export type Point = Schemas["Point"];
 export type Rect = Schemas["Rect"];
 export type Desktop = Schemas["Desktop"];
 export type DesktopState = Schemas["DesktopState"];
-export type Session = Schemas["Session"];
 export type SessionState = Schemas["SessionState"];
 export type User = Schemas["User"];
 export type ProviderKey = Schemas["ProviderKey"];
@@ -24,18 +23,15 @@ export type ApprovalPolicy = Schemas["ApprovalPolicy"];
 export type ToolRule = Schemas["ToolRule"];
 export type Risk = Schemas["Risk"];
 export type Verdict = Schemas["Verdict"];
-export type SessionSettings = Schemas["SessionSettings"];
-export type Budgets = Schemas["Budgets"];
 export type Spent = Schemas["Spent"];
 export type Secret = Schemas["Secret"];
+export type ModelChoice = Schemas["ListedModel"];
+export type HandBack = Schemas["HandBack"];
 
-// A line of the operator's model table, as `GET models` shows it.
-export interface ModelChoice {
-  name: string;
-  provider: string;
-  has_prices: boolean;
-  default: boolean;
-}
+// The document tells defaults, so that its types demand what may well be left out.
+export type Budgets = Partial<Schemas["Budgets"]>;
+export type SessionSettings = Partial<Omit<Schemas["SessionSettings"], "budgets">> & { budgets?: Budgets };
+export type Session = Omit<Schemas["Session"], "settings"> & { settings: SessionSettings };
 
 // A problem may also be the browser's own, such as an answer that never came; and a newer server knows more codes.
 export type Problem = Omit<Schemas["Problem"], "code"> & { code: string };

@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { useMe } from "../api/account";
 import { call, fetchSignedIn } from "../api/client";
-import type { ControlStatus } from "../api/types";
+import type { ControlStatus, HandBack } from "../api/types";
 import { driving, type Driving, waitsForControl } from "./driving";
 
 const key = (desktopId: string) => ["control", desktopId];
@@ -67,11 +67,6 @@ export function useGrasp(desktopId: string) {
       call<ControlStatus>("POST", `/desktops/${desktopId}/control/${how}`, { body: {} }),
     ...told,
   });
-}
-
-export interface HandBack {
-  note: string | null;
-  picture: string | null;
 }
 
 export function useHandBack(desktopId: string) {
