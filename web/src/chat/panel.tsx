@@ -30,7 +30,7 @@ export function ChatPanel({ desktop, control, composer }: Props) {
   const list = sessions.data ?? [];
   const listed = list.find(({ id }) => id === asked);
   // An archived session, or one of long ago, is shown too when it is asked for.
-  const away = sessions.isSuccess && asked !== null && asked !== "new" && !listed;
+  const away = sessions.data !== undefined && asked !== null && asked !== "new" && !listed;
   const other = useSession(away ? asked : undefined);
   const found = other.data?.desktop_id === desktop.id ? other.data : undefined;
   const looking = sessions.isPending || (away && other.isPending);

@@ -1,5 +1,5 @@
 // A screenshot from the record, with a mark where the agent clicked; a press shows it large.
-import { useEffect, useRef, useState } from "react";
+import { useLayoutEffect, useRef, useState } from "react";
 import { API, call } from "../api/client";
 import type { Picture, Point, Rect } from "../api/types";
 
@@ -94,7 +94,7 @@ export function Marked({ sessionId, picture, mark, region, alt }: Props) {
 
 function Large({ onClose, ...props }: Props & { onClose: () => void }) {
   const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
     return () => dialog?.close();

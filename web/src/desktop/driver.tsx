@@ -2,7 +2,7 @@
 import { type ReactNode, useState } from "react";
 import { explain } from "../api/problem";
 import { Button } from "../ui/button";
-import { ChevronIcon, HandIcon, MonitorIcon, PersonIcon, PointerIcon } from "../ui/icons";
+import { ChevronIcon, CrossIcon, HandIcon, MonitorIcon, PersonIcon, PointerIcon } from "../ui/icons";
 import { Menu, MenuItem } from "../ui/menu";
 import { Notice } from "../ui/notice";
 import { type Control, useGrasp } from "./control";
@@ -35,7 +35,7 @@ export function DriverBar({ desktopId, control }: Props) {
   const yours = who === "you";
   return (
     <div className="shrink-0 border-b border-line bg-surface">
-      <div className="flex h-11 items-center gap-2 pr-1.5 pl-3">
+      <div className="flex h-12 items-center gap-2 pr-1.5 pl-3">
         <p
           data-testid="driver"
           data-driver={who ?? "unknown"}
@@ -85,7 +85,12 @@ export function DriverBar({ desktopId, control }: Props) {
       </div>
       {grasp.isError && (
         <Notice tone="bad" className="mx-2 mb-2">
-          {explain(grasp.error)}
+          <span className="flex items-start justify-between gap-2">
+            {explain(grasp.error)}
+            <button type="button" aria-label="Dismiss" onClick={() => grasp.reset()}>
+              <CrossIcon />
+            </button>
+          </span>
         </Notice>
       )}
       {handing && <HandBackDialog desktopId={desktopId} onClose={() => setHanding(false)} />}

@@ -37,6 +37,8 @@ function Driven({ desktop, control, screen }: Props) {
   const { who, failed } = control;
   // Without an answer the desktop itself decides what it takes.
   const viewOnly = who === undefined ? !failed : !mayUseDesktop(who);
+  // A press of earlier says nothing once it would have counted.
+  if (!viewOnly && refused > 0) setRefused(0);
   return (
     <div className="flex h-full flex-col">
       <DriverBar desktopId={desktop.id} control={control} />

@@ -71,7 +71,7 @@ export function SessionSettingsDialog({ session, onClose }: Props) {
           value={form.systemPrompt}
           onChange={(event) => set({ systemPrompt: event.target.value })}
         />
-        <fieldset>
+        <fieldset className="min-w-0">
           <legend className="mb-1.5 text-sm font-medium">Ask for a person&rsquo;s word</legend>
           <div className="space-y-1">
             {POLICIES.map(({ value, name, means }) => (
@@ -130,7 +130,7 @@ interface BudgetProps {
 
 function Budgets({ form, errors, unpriced, onChange }: BudgetProps) {
   return (
-    <fieldset>
+    <fieldset className="min-w-0">
       <legend className="text-sm font-medium">Budgets of the whole session</legend>
       <p className="mb-2.5 text-sm text-faint">The agent stops there. Empty: no bound.</p>
       <div className="grid grid-cols-2 gap-x-3 gap-y-3 sm:grid-cols-4">

@@ -33,7 +33,7 @@ export function ToolRules({ rules, onChange }: Props) {
     setName("");
   };
   return (
-    <fieldset>
+    <fieldset className="min-w-0">
       <legend className="mb-1.5 text-sm font-medium">Rules for single tools</legend>
       <ul role="list" className="divide-y divide-line rounded-xl border border-line">
         {known.map((tool) => (

@@ -52,7 +52,7 @@ export function Player({ sessionId, steps }: Props) {
   return (
     <>
       <div className="flex min-h-0 flex-1 flex-col lg:flex-row">
-        <div className="grid min-h-0 min-w-0 flex-1 place-items-center bg-sunken p-3 sm:p-5">
+        <div className="grid min-h-0 min-w-0 place-items-center bg-sunken p-3 sm:p-5 lg:flex-1">
           <Screen sessionId={sessionId} step={step} alt={`The screen after: ${title}`} />
         </div>
         <section
@@ -83,10 +83,10 @@ export function Player({ sessionId, steps }: Props) {
           min={0}
           max={count - 1}
           value={index}
-          className="h-9 min-w-24 flex-1 accent-accent"
+          className="h-9 min-w-24 flex-1 accent-accent max-sm:order-first max-sm:basis-full"
           onChange={(event) => move({ to: Number(event.target.value) })}
         />
-        <p data-testid="replay-position" className="text-sm text-muted tabular-nums">
+        <p data-testid="replay-position" className="ml-auto text-sm text-muted tabular-nums">
           {index + 1} / {count}
         </p>
         <Choice

@@ -95,6 +95,12 @@ test("what is said at the end is a step of its own, on the last picture", () => 
   expect(made[1]).toMatchObject({ action: undefined, said: [{ text: "ready" }], picture: { sha256: "p1" } });
 });
 
+test("what was said of an action that has no result yet is not lost", () => {
+  const made = steps(record(asked("go"), answer([text("I click"), use("a")])));
+
+  expect(made).toMatchObject([{ action: undefined, said: [{ text: "go" }, { text: "I click" }] }]);
+});
+
 test("a hand-back is a step with its note and its picture", () => {
   const back: EventBody = { type: "handed_back", user_id: "u", note: "I signed in", picture: picture("h") };
 

@@ -61,6 +61,7 @@ export function steps(events: Event[]): Step[] {
         break;
       case "tool_result": {
         const use = uses.get(event.tool_use_id);
+        uses.delete(event.tool_use_id);
         said = [...(use?.said ?? []), ...said];
         const action = {
           ...describe(use?.name ?? "an unknown tool", use?.input ?? {}),
@@ -80,6 +81,8 @@ export function steps(events: Event[]): Step[] {
         said.push(...words(event));
     }
   }
+  // An action that has no result yet is none to show, but what was said of it is.
+  said = [...[...uses.values()].flatMap((use) => use.said), ...said];
   const last = events.at(-1);
   if (said.length > 0 && last) step(last, undefined, undefined);
   return made;

@@ -1,6 +1,7 @@
 // A step in words: what was said before it, what was done, and what came of it.
 import type { ReactNode } from "react";
 import { Prose } from "../../chat/markdown";
+import { speaks } from "../../chat/kind";
 import { dateTime } from "../../ui/time";
 import type { Said, Step } from "./steps";
 
@@ -24,7 +25,7 @@ export function StepWords({ step }: { step: Step }) {
               {action.output || "It failed without saying why."}
             </p>
           ) : (
-            action.output && <Fixed>{action.output.slice(0, LONGEST_OUTPUT)}</Fixed>
+            action.output && speaks(action) && <Fixed>{action.output.slice(0, LONGEST_OUTPUT)}</Fixed>
           )}
         </div>
       )}
