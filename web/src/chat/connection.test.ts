@@ -211,3 +211,14 @@ test("a word on an approval goes by the socket when there is one, else by the AP
   expect(posts).toEqual([{ path: "/api/v1/sessions/ses-1/deny", body: { approval: 4 } }]);
   expect(connection.snapshot()).toMatchObject({ verdicts: new Map(), problem: { detail: "It is over." } });
 });
+
+test("who drives is not known from a socket that is lost", () => {
+  connection.open(true);
+  newest().accept();
+  newest().say({ type: "control", status: { driver: "agent" } });
+  expect(connection.snapshot().control).toEqual({ driver: "agent" });
+
+  newest().close();
+
+  expect(connection.snapshot().control).toBeUndefined();
+});

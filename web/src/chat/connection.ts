@@ -123,6 +123,7 @@ export class ChatConnection {
   private onLink(status: LinkStatus): void {
     this.link = status;
     if (status.kind === "open") this.stopRecord();
+    else if (this.state.control) this.apply({ type: "unlinked" });
     if (status.kind === "waiting") this.readRecordAfter(GRACE_MS);
     this.emit();
   }

@@ -201,11 +201,11 @@ describe("what was typed", () => {
 describe("control and approvals", () => {
   const control = (driver: "agent" | "nobody") => down({ type: "control", status: { driver } });
 
-  test("the last word on who drives counts, until a new connection says its own", () => {
+  test("the last word on who drives counts, until the connection is lost", () => {
     const state = after(control("nobody"), control("agent"));
 
     expect(state.control).toEqual({ driver: "agent" });
-    expect(reduce(state, hello("running", 0)).control).toBeUndefined();
+    expect(reduce(state, { type: "unlinked" }).control).toBeUndefined();
   });
 
   test("a word that was given is on its way until something says that it was not taken", () => {

@@ -68,6 +68,8 @@ export type ChatInput =
   | { type: "retried"; clientId: string }
   | { type: "withdrawn"; clientId: string }
   | { type: "judged"; approval: number; verdict: Verdict }
+  // The socket is lost, and with it what it alone tells.
+  | { type: "unlinked" }
   | { type: "failed"; problem: Problem }
   | { type: "problem_read" };
 
@@ -148,6 +150,8 @@ export function reduce(state: ChatState, input: ChatInput): ChatState {
       return { ...state, outbox: state.outbox.filter((item) => item.clientId !== input.clientId) };
     case "judged":
       return { ...state, verdicts: new Map(state.verdicts).set(input.approval, input.verdict) };
+    case "unlinked":
+      return { ...state, control: undefined };
     case "failed":
       // A word that was not taken can be given again.
       return { ...state, problem: input.problem, verdicts: EMPTY.verdicts };
@@ -168,8 +172,6 @@ function onFrame(state: ChatState, frame: ChatDown): ChatState {
         model: frame.model ?? null,
         drafts: [],
         running: [],
-        // The socket says next who drives.
-        control: undefined,
         verdicts: EMPTY.verdicts,
         problem: undefined,
       };
