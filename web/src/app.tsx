@@ -13,6 +13,7 @@ import { buttonClass } from "./ui/button";
 import { Spinner } from "./ui/spinner";
 
 const DesktopPage = lazy(() => import("./pages/desktop"));
+const ReplayPage = lazy(() => import("./session/replay/page"));
 
 const queries = new QueryClient({
   defaultOptions: {
@@ -40,6 +41,7 @@ export function App() {
                 <Route path="/settings" element={<SettingsPage />} />
               </Route>
               <Route path="/desktops/:id" element={<DesktopPage />} />
+              <Route path="/sessions/:id/replay" element={<ReplayPage />} />
             </Route>
           </Route>
           <Route path="/" element={<Navigate to="/desktops" replace />} />

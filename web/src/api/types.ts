@@ -6,9 +6,9 @@ type Schemas = components["schemas"];
 export type Millis = number;
 export type Size = Schemas["Size"];
 export type Point = Schemas["Point"];
+export type Rect = Schemas["Rect"];
 export type Desktop = Schemas["Desktop"];
 export type DesktopState = Schemas["DesktopState"];
-export type Session = Schemas["Session"];
 export type SessionState = Schemas["SessionState"];
 export type User = Schemas["User"];
 export type ProviderKey = Schemas["ProviderKey"];
@@ -17,6 +17,21 @@ export type Picture = Schemas["Picture"];
 export type ResultBlock = Schemas["ResultBlock"];
 export type ToolResult = Schemas["ToolResult"];
 export type PostedMessage = Schemas["PostedMessage"];
+export type ControlStatus = Schemas["ControlStatus"];
+export type ApprovalAsked = Schemas["ApprovalAsked"];
+export type ApprovalPolicy = Schemas["ApprovalPolicy"];
+export type ToolRule = Schemas["ToolRule"];
+export type Risk = Schemas["Risk"];
+export type Verdict = Schemas["Verdict"];
+export type Spent = Schemas["Spent"];
+export type Secret = Schemas["Secret"];
+export type ModelChoice = Schemas["ListedModel"];
+export type HandBack = Schemas["HandBack"];
+
+// The document tells defaults, so that its types demand what may well be left out.
+export type Budgets = Partial<Schemas["Budgets"]>;
+export type SessionSettings = Partial<Omit<Schemas["SessionSettings"], "budgets">> & { budgets?: Budgets };
+export type Session = Omit<Schemas["Session"], "settings"> & { settings: SessionSettings };
 
 // A problem may also be the browser's own, such as an answer that never came; and a newer server knows more codes.
 export type Problem = Omit<Schemas["Problem"], "code"> & { code: string };

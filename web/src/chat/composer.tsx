@@ -1,5 +1,13 @@
 // Where a person writes: Enter sends, Shift+Enter is a new line.
-import { type KeyboardEvent, type Ref, useImperativeHandle, useLayoutEffect, useRef, useState } from "react";
+import {
+  type KeyboardEvent,
+  type Ref,
+  useId,
+  useImperativeHandle,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
 import { SendIcon, StopIcon } from "../ui/icons";
 import { Spinner } from "../ui/spinner";
 
@@ -11,6 +19,8 @@ export interface ComposerHandle {
 
 interface Props {
   placeholder: string;
+  // What becomes of a message that is sent now, where that is not plain.
+  hint?: string | undefined;
   working: boolean;
   // Resolves to whether the text was taken over; if not, it stays.
   onSend: (text: string) => boolean | Promise<boolean>;
@@ -22,10 +32,11 @@ interface Props {
 
 const LONGEST = 100_000;
 
-export function Composer({ placeholder, working, onSend, onStop, previous, ref }: Props) {
+export function Composer({ placeholder, hint, working, onSend, onStop, previous, ref }: Props) {
   const [text, setText] = useState("");
   const [busy, setBusy] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
+  const hintId = useId();
 
   useImperativeHandle(ref, () => ({
     focus: () => field.current?.focus(),
@@ -65,9 +76,15 @@ export function Composer({ placeholder, working, onSend, onStop, previous, ref }
 
   return (
     <div className="rounded-2xl border border-line-strong bg-raised transition-colors focus-within:border-accent focus-within:ring-3 focus-within:ring-accent/15">
+      {hint && (
+        <p id={hintId} data-testid="composer-hint" className="px-4 pt-2.5 text-xs text-muted">
+          {hint}
+        </p>
+      )}
       <textarea
         ref={field}
         aria-label="Message"
+        aria-describedby={hint ? hintId : undefined}
         rows={1}
         maxLength={LONGEST}
         value={text}

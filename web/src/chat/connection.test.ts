@@ -197,3 +197,28 @@ test("the agent is stopped by the socket when there is one, else by the API", as
 
   expect(posts.at(-1)?.path).toBe("/api/v1/sessions/ses-1/stop");
 });
+
+test("a word on an approval goes by the socket when there is one, else by the API", async () => {
+  connection.open(true);
+  newest().accept();
+  await connection.judge(4, "approved");
+  expect(newest().sent).toEqual([{ type: "approve", approval: 4 }]);
+
+  answerPost = () => Response.json({ code: "conflict", title: "No", detail: "It is over." }, { status: 409 });
+  connection.open(false);
+  await connection.judge(4, "denied");
+
+  expect(posts).toEqual([{ path: "/api/v1/sessions/ses-1/deny", body: { approval: 4 } }]);
+  expect(connection.snapshot()).toMatchObject({ verdicts: new Map(), problem: { detail: "It is over." } });
+});
+
+test("who drives is not known from a socket that is lost", () => {
+  connection.open(true);
+  newest().accept();
+  newest().say({ type: "control", status: { driver: "agent" } });
+  expect(connection.snapshot().control).toEqual({ driver: "agent" });
+
+  newest().close();
+
+  expect(connection.snapshot().control).toBeUndefined();
+});

@@ -4,7 +4,7 @@ import { ApiError } from "../api/problem";
 import type { LinkStatus } from "../api/reconnect";
 import { Socket } from "../api/socket";
 import { Stream } from "../api/stream";
-import type { ChatDown, ChatUp, Desktop, Event, PostedMessage } from "../api/types";
+import type { ChatDown, ChatUp, Desktop, Event, PostedMessage, Verdict } from "../api/types";
 import * as outbox from "./outbox";
 import { type ChatInput, type ChatState, EMPTY, isGap, type Outgoing, reduce } from "./state";
 
@@ -88,9 +88,20 @@ export class ChatConnection {
   }
 
   async stop(): Promise<void> {
-    if (this.socket?.send({ type: "stop" } satisfies ChatUp)) return;
+    await this.tell({ type: "stop" }, "stop");
+  }
+
+  async judge(approval: number, verdict: Verdict): Promise<void> {
+    this.apply({ type: "judged", approval, verdict });
+    const type = verdict === "approved" ? "approve" : "deny";
+    await this.tell({ type, approval }, type, { approval });
+  }
+
+  // By the socket when it is open, or else by control.
+  private async tell(frame: ChatUp, path: string, body?: unknown): Promise<void> {
+    if (this.socket?.send(frame)) return;
     try {
-      await call("POST", `/sessions/${this.sessionId}/stop`);
+      await call("POST", `/sessions/${this.sessionId}/${path}`, body === undefined ? {} : { body });
     } catch (error) {
       if (error instanceof ApiError) this.apply({ type: "failed", problem: error.problem });
     }
@@ -112,6 +123,7 @@ export class ChatConnection {
   private onLink(status: LinkStatus): void {
     this.link = status;
     if (status.kind === "open") this.stopRecord();
+    else if (this.state.control) this.apply({ type: "unlinked" });
     if (status.kind === "waiting") this.readRecordAfter(GRACE_MS);
     this.emit();
   }

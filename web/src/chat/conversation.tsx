@@ -1,21 +1,27 @@
 // One session, live: what was said and done, and the field to say more.
 import { type Ref, useEffect, useImperativeHandle, useMemo, useRef, useState } from "react";
 import type { Desktop, Session } from "../api/types";
+import { type Control, useControlFromChat } from "../desktop/control";
+import type { Driving } from "../desktop/driving";
 import { useRefreshSessions } from "../session/queries";
+import { spentInWords, spentUntilNow } from "../session/spent";
 import { CrossIcon, DownIcon } from "../ui/icons";
 import { Notice } from "../ui/notice";
+import { ApprovalCard } from "./approval-card";
 import { Composer, type ComposerHandle } from "./composer";
+import { describe } from "./describe";
 import { DraftView, EntryView, OutgoingView, Working } from "./message";
 import { NoModel } from "./no-model";
 import { useStickToEnd } from "./scroll";
 import { hasWork, unsent } from "./state";
 import { LinkLine, SessionLine } from "./status";
-import { timeline } from "./timeline";
+import { timeline, waitingApproval } from "./timeline";
 import { useChat } from "./use-chat";
 
 interface Props {
   session: Session;
   desktop: Desktop;
+  control: Control;
   // Is there no key, as far as the page knows before the desktop says so?
   noKey: boolean;
   composer: Ref<ComposerHandle>;
@@ -31,10 +37,24 @@ function useTitleFromFirstMessage(session: Session, began: boolean) {
   }, [outOfDate]);
 }
 
+const HELD = "Somebody else drives: the agent reads this when control is handed back.";
+const PAUSED: Record<Driving, string | undefined> = {
+  you: "You drive: the agent reads this when you hand control back.",
+  other: HELD,
+  agent: undefined,
+  nobody: undefined,
+};
+
+function show(id: string): void {
+  const element = document.getElementById(id);
+  element?.scrollIntoView({ block: "nearest" });
+  element?.focus({ preventScroll: true });
+}
+
 // A long session stays quick: older entries come when they are asked for.
 const PAGE = 150;
 
-export function Conversation({ session, desktop, noKey, composer }: Props) {
+export function Conversation({ session, desktop, control, noKey, composer }: Props) {
   const { connection, state, link } = useChat(session, desktop.state === "ready");
   const field = useRef<ComposerHandle>(null);
   useImperativeHandle(composer, () => ({
@@ -46,6 +66,7 @@ export function Conversation({ session, desktop, noKey, composer }: Props) {
     () => timeline({ events: state.events, running: state.running, session: state.session }),
     [state.events, state.running, state.session],
   );
+  const approval = waitingApproval(entries);
   const outgoing = unsent(state);
   const [shown, setShown] = useState(PAGE);
   const visible = entries.slice(-shown);
@@ -53,6 +74,8 @@ export function Conversation({ session, desktop, noKey, composer }: Props) {
   const { box, away, onScroll, toEnd } = useStickToEnd(state);
 
   useTitleFromFirstMessage(session, state.lastSeq > 0);
+  const ready = desktop.state === "ready";
+  useControlFromChat(desktop.id, state.control, ready && link.kind === "open");
 
   const noModel = state.model === undefined ? noKey : state.model === null;
   const working = hasWork(state.session);
@@ -88,9 +111,19 @@ export function Conversation({ session, desktop, noKey, composer }: Props) {
                 Show earlier messages
               </button>
             )}
-            {visible.map((entry) => (
-              <EntryView key={entry.key} entry={entry} sessionId={session.id} />
-            ))}
+            {visible.map((entry) =>
+              entry.kind === "approval" ? (
+                <ApprovalCard
+                  key={entry.key}
+                  entry={entry}
+                  sessionId={session.id}
+                  given={state.verdicts.get(Number(entry.key))}
+                  onJudge={(verdict) => void connection.judge(Number(entry.key), verdict)}
+                />
+              ) : (
+                <EntryView key={entry.key} entry={entry} sessionId={session.id} />
+              ),
+            )}
             {state.drafts.map((draft) => (
               <DraftView key={draft.messageId} draft={draft} />
             ))}
@@ -129,10 +162,22 @@ export function Conversation({ session, desktop, noKey, composer }: Props) {
           </Notice>
         )}
         {noModel && <NoModel compact={entries.length > 0} onTry={(text) => field.current?.suggest(text)} />}
-        <SessionLine state={state.session} reason={state.reason} desktop={desktop} />
+        <p role="status" className="sr-only" data-testid="approval-announcement">
+          {approval &&
+            `The agent asks for your word: ${describe(approval.use.name, approval.use.input).title}`}
+        </p>
+        <SessionLine
+          state={state.session}
+          reason={state.reason}
+          desktop={desktop}
+          who={control.who}
+          spent={spentInWords(spentUntilNow(session, state.events), session.settings.budgets ?? {})}
+          onShowApproval={approval && (() => show(`approval-${approval.key}`))}
+        />
         <Composer
           ref={field}
           placeholder={noModel ? "A command, such as /screenshot" : "What should the agent do?"}
+          hint={state.session === "paused" ? PAUSED[control.who ?? "other"] : undefined}
           working={working}
           previous={last?.type === "user_message" ? last.text : undefined}
           onSend={say}

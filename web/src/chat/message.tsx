@@ -4,13 +4,17 @@ import { Button } from "../ui/button";
 import { ChevronIcon, InfoIcon, WarnIcon } from "../ui/icons";
 import { Spinner } from "../ui/spinner";
 import { clockTime } from "../ui/time";
+import { HandedBack } from "./handed-back";
 import { Prose } from "./markdown";
 import type { Draft, Outgoing } from "./state";
 import type { Entry, Part } from "./timeline";
 import { ToolCard } from "./tool-card";
 
+// An approval changes with every word on it, and stands for itself.
+type Said = Exclude<Entry, { kind: "approval" }>;
+
 interface EntryProps {
-  entry: Entry;
+  entry: Said;
   sessionId: string;
 }
 
@@ -18,6 +22,7 @@ export const EntryView = memo(
   function EntryView({ entry, sessionId }: EntryProps) {
     if (entry.kind === "you") return <You text={entry.text} note={clockTime(entry.at)} />;
     if (entry.kind === "notice") return <NoticeEntry entry={entry} />;
+    if (entry.kind === "handed_back") return <HandedBack entry={entry} sessionId={sessionId} />;
     return (
       <Message from={entry.console ? "console" : "agent"}>
         {entry.parts.map((part, index) => (
@@ -31,7 +36,7 @@ export const EntryView = memo(
 );
 
 // Entries are made anew with every event; only a tool use can change what an old one shows.
-function sameEntry(a: Entry, b: Entry): boolean {
+function sameEntry(a: Said, b: Said): boolean {
   if (a.key !== b.key || a.kind !== b.kind) return false;
   if (a.kind !== "agent" || b.kind !== "agent") return true;
   return a.parts.every((part, index) => {

@@ -4,8 +4,10 @@ import { useSearchParams } from "react-router";
 import { useKeys } from "../api/keys";
 import { explain } from "../api/problem";
 import type { Desktop } from "../api/types";
+import type { Control } from "../desktop/control";
+import { SessionMenu } from "../session/menu";
 import { SessionPicker } from "../session/picker";
-import { useCreateSession, useSessions } from "../session/queries";
+import { useCreateSession, useSession, useSessions } from "../session/queries";
 import { Button } from "../ui/button";
 import { Notice } from "../ui/notice";
 import { Spinner } from "../ui/spinner";
@@ -16,25 +18,39 @@ import { keep } from "./outbox";
 
 interface Props {
   desktop: Desktop;
+  control: Control;
   composer: Ref<ComposerHandle>;
 }
 
-export function ChatPanel({ desktop, composer }: Props) {
+export function ChatPanel({ desktop, control, composer }: Props) {
   const sessions = useSessions(desktop.id);
   const keys = useKeys();
   const [params, setParams] = useSearchParams();
   const asked = params.get("session");
   const list = sessions.data ?? [];
-  const current = asked === "new" ? undefined : (list.find(({ id }) => id === asked) ?? list[0]);
+  const listed = list.find(({ id }) => id === asked);
+  // An archived session, or one of long ago, is shown too when it is asked for.
+  const away = sessions.data !== undefined && asked !== null && asked !== "new" && !listed;
+  const other = useSession(away ? asked : undefined);
+  const found = other.data?.desktop_id === desktop.id ? other.data : undefined;
+  const looking = sessions.isPending || (away && other.isPending);
+  const current = asked === "new" || looking ? undefined : (listed ?? (away ? found : undefined) ?? list[0]);
   const noKey = keys.data?.length === 0;
   const pick = (id: string | undefined) => setParams({ session: id ?? "new" }, { replace: true });
 
   return (
     <section aria-label="Chat" className="flex h-full min-h-0 flex-col bg-bg">
       <div className="flex h-12 shrink-0 items-center border-b border-line px-2">
-        <SessionPicker sessions={list} current={current?.id} onPick={pick} />
+        <SessionPicker sessions={list} current={current} onPick={pick} />
+        <SessionMenu
+          key={current?.id ?? "new"}
+          desktopId={desktop.id}
+          session={current}
+          onPick={pick}
+          onGone={() => setParams({}, { replace: true })}
+        />
       </div>
-      {sessions.isPending && (
+      {looking && (
         <div role="status" aria-label="Loading the sessions" className="grid flex-1 place-items-center">
           <Spinner className="size-5 text-faint" />
         </div>
@@ -47,16 +63,17 @@ export function ChatPanel({ desktop, composer }: Props) {
           </Button>
         </div>
       )}
-      {sessions.data && current && (
+      {current && (
         <Conversation
           key={current.id}
           session={current}
           desktop={desktop}
+          control={control}
           noKey={noKey}
           composer={composer}
         />
       )}
-      {sessions.data && !current && (
+      {sessions.data && !looking && !current && (
         <Beginning desktop={desktop} noKey={noKey} composer={composer} onBegun={pick} />
       )}
     </section>

@@ -1,12 +1,14 @@
 // A screenshot from the record, with a mark where the agent clicked; a press shows it large.
-import { useEffect, useRef, useState } from "react";
+import { useLayoutEffect, useRef, useState } from "react";
 import { API, call } from "../api/client";
-import type { Picture, Point } from "../api/types";
+import type { Picture, Point, Rect } from "../api/types";
 
 interface Props {
   sessionId: string;
   picture: Picture;
   mark: Point | undefined;
+  // What the action aims at.
+  region?: Rect | undefined;
   alt: string;
 }
 
@@ -27,19 +29,22 @@ export function Screenshot(props: Props) {
   );
 }
 
-function Marked({ sessionId, picture, mark, alt }: Props) {
-  const [attempt, setAttempt] = useState(0);
-  const [missing, setMissing] = useState(false);
+export function Marked({ sessionId, picture, mark, region, alt }: Props) {
+  // Of one picture: another that comes in its place has not failed.
+  const [trouble, setTrouble] = useState<{ sha256: string; missing: boolean }>();
   const { width, height } = picture.size;
+  const { sha256 } = picture;
+  const again = trouble?.sha256 === sha256;
+  const missing = again && trouble.missing;
   // A picture is asked for without a way to renew the session; any other request renews it.
   const failed = () => {
-    if (attempt > 0) {
-      setMissing(true);
+    if (again) {
+      setTrouble({ sha256, missing: true });
       return;
     }
     call("GET", "/me").then(
-      () => setAttempt(1),
-      () => setMissing(true),
+      () => setTrouble({ sha256, missing: false }),
+      () => setTrouble({ sha256, missing: true }),
     );
   };
   return (
@@ -50,9 +55,9 @@ function Marked({ sessionId, picture, mark, alt }: Props) {
         </span>
       ) : (
         <img
-          key={attempt}
+          key={String(again)}
           data-testid="tool-picture"
-          src={`${API}/sessions/${sessionId}/pictures/${picture.sha256}`}
+          src={`${API}/sessions/${sessionId}/pictures/${sha256}`}
           alt={alt}
           width={width}
           height={height}
@@ -60,6 +65,18 @@ function Marked({ sessionId, picture, mark, alt }: Props) {
           decoding="async"
           className="absolute inset-0 size-full"
           onError={failed}
+        />
+      )}
+      {region && (
+        <span
+          data-testid="tool-region"
+          className="absolute rounded-sm border-2 border-[#ff3d5e] shadow-[0_0_0_1.5px_white,inset_0_0_0_1.5px_white]"
+          style={{
+            left: `${(region.x / width) * 100}%`,
+            top: `${(region.y / height) * 100}%`,
+            width: `${(region.width / width) * 100}%`,
+            height: `${(region.height / height) * 100}%`,
+          }}
         />
       )}
       {mark && (
@@ -77,7 +94,7 @@ function Marked({ sessionId, picture, mark, alt }: Props) {
 
 function Large({ onClose, ...props }: Props & { onClose: () => void }) {
   const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
     return () => dialog?.close();

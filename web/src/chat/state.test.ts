@@ -197,3 +197,32 @@ describe("what was typed", () => {
     expect(state.outbox.map((item) => item.clientId)).toEqual(["c0", "c1"]);
   });
 });
+
+describe("control and approvals", () => {
+  const control = (driver: "agent" | "nobody") => down({ type: "control", status: { driver } });
+
+  test("the last word on who drives counts, until the connection is lost", () => {
+    const state = after(control("nobody"), control("agent"));
+
+    expect(state.control).toEqual({ driver: "agent" });
+    expect(reduce(state, { type: "unlinked" }).control).toBeUndefined();
+  });
+
+  test("a word that was given is on its way until something says that it was not taken", () => {
+    const given = after({ type: "judged", approval: 4, verdict: "approved" });
+
+    expect(given.verdicts.get(4)).toBe("approved");
+    expect(reduce(given, down({ type: "problem", problem })).verdicts.size).toBe(0);
+    expect(reduce(given, { type: "failed", problem }).verdicts.size).toBe(0);
+    expect(reduce(given, hello("waiting_approval", 0)).verdicts.size).toBe(0);
+  });
+
+  test("what is refused of a message leaves a word on its way", () => {
+    const state = after(
+      { type: "judged", approval: 4, verdict: "denied" },
+      down({ type: "problem", client_id: "c1", problem }),
+    );
+
+    expect(state.verdicts.get(4)).toBe("denied");
+  });
+});

@@ -1,5 +1,15 @@
 // What a chat knows: a pure function of what the record, the socket and the person said, in any order and however often.
-import type { ChatDown, DeltaKind, Event, Millis, Problem, Session, SessionState } from "../api/types";
+import type {
+  ChatDown,
+  ControlStatus,
+  DeltaKind,
+  Event,
+  Millis,
+  Problem,
+  Session,
+  SessionState,
+  Verdict,
+} from "../api/types";
 
 export interface ChatState {
   lastSeq: number;
@@ -14,6 +24,10 @@ export interface ChatState {
   stateSeq: number;
   // undefined: not told yet. null: no key, the chat is a console.
   model: string | null | undefined;
+  // Who drives the desktop, as the socket last said.
+  control: ControlStatus | undefined;
+  // Words on approvals that are on their way to the record, by the `seq` of the event that asked.
+  verdicts: ReadonlyMap<number, Verdict>;
   outbox: Outgoing[];
   problem: Problem | undefined;
 }
@@ -53,6 +67,9 @@ export type ChatInput =
   | { type: "refused"; clientId: string; problem: Problem }
   | { type: "retried"; clientId: string }
   | { type: "withdrawn"; clientId: string }
+  | { type: "judged"; approval: number; verdict: Verdict }
+  // The socket is lost, and with it what it alone tells.
+  | { type: "unlinked" }
   | { type: "failed"; problem: Problem }
   | { type: "problem_read" };
 
@@ -65,6 +82,8 @@ export const EMPTY: ChatState = {
   reason: undefined,
   stateSeq: 0,
   model: undefined,
+  control: undefined,
+  verdicts: new Map(),
   outbox: [],
   problem: undefined,
 };
@@ -129,8 +148,13 @@ export function reduce(state: ChatState, input: ChatInput): ChatState {
       return change(state, input.clientId, ({ refused, ...item }) => item);
     case "withdrawn":
       return { ...state, outbox: state.outbox.filter((item) => item.clientId !== input.clientId) };
+    case "judged":
+      return { ...state, verdicts: new Map(state.verdicts).set(input.approval, input.verdict) };
+    case "unlinked":
+      return { ...state, control: undefined };
     case "failed":
-      return { ...state, problem: input.problem };
+      // A word that was not taken can be given again.
+      return { ...state, problem: input.problem, verdicts: EMPTY.verdicts };
     case "problem_read":
       return { ...state, problem: undefined };
   }
@@ -148,6 +172,7 @@ function onFrame(state: ChatState, frame: ChatDown): ChatState {
         model: frame.model ?? null,
         drafts: [],
         running: [],
+        verdicts: EMPTY.verdicts,
         problem: undefined,
       };
     case "event":
@@ -164,7 +189,9 @@ function onFrame(state: ChatState, frame: ChatDown): ChatState {
     case "problem":
       return frame.client_id
         ? change(state, frame.client_id, (item) => ({ ...item, refused: frame.problem }))
-        : { ...state, problem: frame.problem };
+        : { ...state, problem: frame.problem, verdicts: EMPTY.verdicts };
+    case "control":
+      return { ...state, control: frame.status };
     default:
       // A newer server may say more than this page understands.
       return state;

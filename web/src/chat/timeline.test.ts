@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Event, SessionState } from "../api/types";
-import { timeline } from "./timeline";
+import { timeline, waitingApproval } from "./timeline";
 
 const message = (seq: number, content: unknown[], stop_reason = "tool_use", model = "claude"): Event => ({
   seq,
@@ -65,4 +65,61 @@ test("what the console answers is not taken for a model's words", () => {
   expect(read([message(1, [{ type: "text", text: "hi" }], "end_turn", "console")])[0]).toMatchObject({
     console: true,
   });
+});
+
+const asked = (seq: number, tool_use_id: string): Event => ({
+  seq,
+  at: seq,
+  type: "approval_asked",
+  tool_use_id,
+  tool: "left_click",
+  shown: "{}",
+  timeout_s: 60,
+});
+const answered = (seq: number, approval: number, verdict: "approved" | "denied"): Event => ({
+  seq,
+  at: seq,
+  type: "approval_answered",
+  approval,
+  verdict,
+  user_id: "usr-1",
+});
+const outcomes = (entries: ReturnType<typeof timeline>) =>
+  entries.flatMap((e) => (e.kind === "approval" ? [e.outcome.kind] : []));
+
+test("an approval waits until it is answered, and knows what it is for", () => {
+  const before = [message(1, [use("a")]), asked(2, "a")];
+
+  const waiting = read(before, "waiting_approval");
+  const over = read([...before, answered(3, 2, "denied")]);
+
+  expect(waitingApproval(waiting)).toMatchObject({ use: { input: { coordinate: [1, 2] } } });
+  expect(over.at(-1)).toMatchObject({ outcome: { kind: "answered", verdict: "denied", userId: "usr-1" } });
+  expect(waitingApproval(over)).toBeUndefined();
+});
+
+test("the first word on an approval counts", () => {
+  const entries = read([asked(1, "a"), answered(2, 1, "denied"), answered(3, 1, "approved")]);
+
+  expect(entries).toMatchObject([{ outcome: { verdict: "denied" } }]);
+});
+
+test("an approval whose action has its result is over without a word", () => {
+  const entries = read([message(1, [use("a")]), asked(2, "a"), result(3, "a", true)]);
+
+  expect(entries.at(-1)).toMatchObject({ outcome: { kind: "over", why: "as it is" } });
+});
+
+test("nothing waits for a word in a session that has nothing to do", () => {
+  expect(outcomes(read([asked(1, "a")], "paused"))).toEqual(["waiting"]);
+  expect(outcomes(read([asked(1, "a")], "cancelled"))).toEqual(["over"]);
+});
+
+test("a hand-back is told with its note and its picture", () => {
+  const picture = { sha256: "00", media_type: "image/png", size: { width: 4, height: 3 } };
+  const back: Event = { seq: 1, at: 1, type: "handed_back", user_id: "usr-1", note: "done", picture };
+
+  expect(read([back])).toEqual([
+    { kind: "handed_back", key: "1", at: 1, userId: "usr-1", note: "done", picture },
+  ]);
 });

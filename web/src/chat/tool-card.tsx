@@ -14,7 +14,8 @@ import {
 } from "../ui/icons";
 import { Spinner } from "../ui/spinner";
 import { duration } from "../ui/time";
-import { type Description, describe } from "./describe";
+import { describe } from "./describe";
+import { type Kind, kindOf, speaks } from "./kind";
 import { Screenshot } from "./picture";
 import type { ToolStatus, ToolUse } from "./timeline";
 
@@ -127,8 +128,6 @@ function Code({ text, testId, output = false }: { text: string; testId: string; 
   );
 }
 
-type Kind = "pointer" | "keyboard" | "eye" | "clock" | "terminal" | "file" | "other";
-
 const ICONS: Record<Kind, ReactNode> = {
   pointer: <PointerIcon />,
   keyboard: <KeyboardIcon />,
@@ -138,21 +137,6 @@ const ICONS: Record<Kind, ReactNode> = {
   file: <FileIcon />,
   other: <ToolIcon />,
 };
-
-function kindOf(tool: string): Kind {
-  if (/click|mouse|drag|scroll|cursor/.test(tool)) return "pointer";
-  if (/^(key|hold_key|type)$/.test(tool)) return "keyboard";
-  if (/screenshot|zoom/.test(tool)) return "eye";
-  if (tool === "wait") return "clock";
-  if (/bash|shell/.test(tool)) return "terminal";
-  if (/edit/.test(tool)) return "file";
-  return "other";
-}
-
-// "Clicked." says nothing that the card's title does not.
-function speaks({ tool }: Description): boolean {
-  return ["terminal", "file", "other"].includes(kindOf(tool)) || tool === "cursor_position";
-}
 
 function textOf(content: ResultBlock[] | undefined): string {
   return (content ?? [])

@@ -1,11 +1,14 @@
 // The desktop's half of the split view: its screen, or what stands between it and one.
-import { lazy, type ReactNode, type Ref, Suspense, useEffect } from "react";
+import { lazy, type ReactNode, type Ref, Suspense, useEffect, useState } from "react";
 import { explain } from "../api/problem";
 import type { Desktop } from "../api/types";
 import { Button } from "../ui/button";
 import { PlayIcon } from "../ui/icons";
 import { Notice } from "../ui/notice";
 import { Spinner } from "../ui/spinner";
+import type { Control } from "./control";
+import { DriverBar } from "./driver";
+import { DRIVES, mayUseDesktop } from "./driving";
 import { Progress } from "./progress";
 import { useDesktopVerb } from "./queries";
 import type { ScreenHandle } from "./screen";
@@ -16,21 +19,67 @@ const Screen = lazy(loadScreen);
 
 interface Props {
   desktop: Desktop;
+  control: Control;
   screen: Ref<ScreenHandle>;
 }
 
-export function DesktopPane({ desktop, screen }: Props) {
-  if (desktop.state === "ready") {
-    return (
-      <Suspense fallback={<Middle>{<Spinner className="size-5 text-faint" />}</Middle>}>
-        <Screen key={desktop.id} desktop={desktop} ref={screen} />
-      </Suspense>
-    );
-  }
+export function DesktopPane({ desktop, control, screen }: Props) {
+  if (desktop.state === "ready") return <Driven desktop={desktop} control={control} screen={screen} />;
   return (
     <Middle>
       {isStarting(desktop.state) ? <Starting desktop={desktop} /> : <Resting desktop={desktop} />}
     </Middle>
+  );
+}
+
+function Driven({ desktop, control, screen }: Props) {
+  const [refused, setRefused] = useState(0);
+  const { who, failed } = control;
+  // Without an answer the desktop itself decides what it takes.
+  const viewOnly = who === undefined ? !failed : !mayUseDesktop(who);
+  // A press of earlier says nothing once it would have counted.
+  if (!viewOnly && refused > 0) setRefused(0);
+  return (
+    <div className="flex h-full flex-col">
+      <DriverBar desktopId={desktop.id} control={control} />
+      <div className="relative min-h-0 flex-1">
+        <Suspense fallback={<Middle>{<Spinner className="size-5 text-faint" />}</Middle>}>
+          <Screen
+            key={desktop.id}
+            desktop={desktop}
+            viewOnly={viewOnly}
+            onRefused={() => setRefused((times) => times + 1)}
+            ref={screen}
+          />
+        </Suspense>
+        {viewOnly && who && refused > 0 && (
+          <Hint key={refused} onOver={() => setRefused(0)}>
+            {DRIVES[who]}. Take control to use mouse and keyboard.
+          </Hint>
+        )}
+      </div>
+    </div>
+  );
+}
+
+const HINT_MS = 4_000;
+
+function Hint({ onOver, children }: { onOver: () => void; children: ReactNode }) {
+  useEffect(() => {
+    const timer = setTimeout(onOver, HINT_MS);
+    return () => clearTimeout(timer);
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- the time runs from its first sight
+  }, []);
+  return (
+    <div className="pointer-events-none absolute inset-x-0 bottom-4 z-10 flex justify-center px-4">
+      <p
+        data-testid="driver-hint"
+        role="status"
+        className="appear rounded-xl border border-line bg-raised px-3.5 py-2 text-sm text-ink shadow-card"
+      >
+        {children}
+      </p>
+    </div>
   );
 }
 

@@ -17,10 +17,14 @@ export interface ScreenHandle {
 
 interface Props {
   desktop: Desktop;
+  // Mouse and keyboard are not sent.
+  viewOnly: boolean;
+  // Somebody pressed on a screen that takes no input.
+  onRefused: () => void;
   ref?: Ref<ScreenHandle>;
 }
 
-export default function Screen({ desktop, ref }: Props) {
+export default function Screen({ desktop, viewOnly, onRefused, ref }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const rfb = useRef<RFB>(undefined);
   const retry = useRef<Reconnect>(undefined);
@@ -32,6 +36,12 @@ export default function Screen({ desktop, ref }: Props) {
     focus: () => rfb.current?.focus(),
     paste: (text) => rfb.current?.clipboardPasteFrom(text),
   }));
+
+  const watching = useRef(viewOnly);
+  useEffect(() => {
+    watching.current = viewOnly;
+    if (rfb.current) rfb.current.viewOnly = viewOnly;
+  }, [viewOnly]);
 
   const { id, generation } = desktop;
   useEffect(() => {
@@ -48,6 +58,7 @@ export default function Screen({ desktop, ref }: Props) {
           },
           lost: () => reconnect.lost(),
         });
+        rfb.current.viewOnly = watching.current;
       },
       setStatus,
       async () => {
@@ -69,7 +80,13 @@ export default function Screen({ desktop, ref }: Props) {
 
   return (
     <div className="absolute inset-0 overflow-hidden bg-screen">
-      <div ref={host} data-testid="vnc" className="absolute inset-0" />
+      <div
+        ref={host}
+        data-testid="vnc"
+        data-view-only={viewOnly}
+        className="absolute inset-0"
+        onPointerDownCapture={viewOnly ? onRefused : undefined}
+      />
       <StatusLine status={status} seen={seen} onRetry={() => retry.current?.now()} />
     </div>
   );

@@ -6,7 +6,9 @@ import { explain } from "../api/problem";
 import type { Desktop } from "../api/types";
 import type { ComposerHandle } from "../chat/composer";
 import { ChatPanel } from "../chat/panel";
+import { type Control, useControl } from "../desktop/control";
 import { DeleteDesktop } from "../desktop/delete";
+import { mayUseDesktop } from "../desktop/driving";
 import { DesktopPane } from "../desktop/pane";
 import { useDesktop, useDesktopVerb } from "../desktop/queries";
 import type { ScreenHandle } from "../desktop/screen";
@@ -58,16 +60,17 @@ function Split({ desktop }: { desktop: Desktop }) {
   const screen = useRef<ScreenHandle>(null);
   const composer = useRef<ComposerHandle>(null);
   useSideSwitch(pane, screen, composer);
+  const control = useControl(desktop.id, desktop.state === "ready");
   const layout = useDefaultLayout({ id: `cloudbot.split.${orientation}`, storage: localStorage });
 
   return (
     <div className="flex h-dvh flex-col overflow-hidden">
-      <Header desktop={desktop} pane={pane} screen={screen} />
+      <Header desktop={desktop} control={control} pane={pane} screen={screen} />
       <main className="min-h-0 flex-1">
         <Group key={orientation} orientation={orientation} className="h-full" {...layout}>
           <Panel id="desktop" defaultSize={narrow ? "42%" : "66%"} minSize={narrow ? "20%" : "30%"}>
             <div ref={pane} data-testid="desktop-pane" className="relative h-full overflow-hidden bg-sunken">
-              <DesktopPane desktop={desktop} screen={screen} />
+              <DesktopPane desktop={desktop} control={control} screen={screen} />
             </div>
           </Panel>
           <Separator
@@ -81,7 +84,7 @@ function Split({ desktop }: { desktop: Desktop }) {
           </Separator>
           <Panel id="chat" minSize={narrow ? "30%" : "18rem"}>
             <div data-testid="chat-pane" className="h-full">
-              <ChatPanel desktop={desktop} composer={composer} />
+              <ChatPanel desktop={desktop} control={control} composer={composer} />
             </div>
           </Panel>
         </Group>
@@ -92,11 +95,12 @@ function Split({ desktop }: { desktop: Desktop }) {
 
 interface HeaderProps {
   desktop: Desktop;
+  control: Control;
   pane: React.RefObject<HTMLDivElement | null>;
   screen: React.RefObject<ScreenHandle | null>;
 }
 
-function Header({ desktop, pane, screen }: HeaderProps) {
+function Header({ desktop, control, pane, screen }: HeaderProps) {
   const verb = useDesktopVerb(desktop.id);
   const navigate = useNavigate();
   const [deleting, setDeleting] = useState(false);
@@ -123,7 +127,9 @@ function Header({ desktop, pane, screen }: HeaderProps) {
         </p>
       )}
       <div className="ml-auto flex items-center">
-        {ready && <PasteButton screen={screen} />}
+        {ready && (
+          <PasteButton screen={screen} disabled={control.who !== undefined && !mayUseDesktop(control.who)} />
+        )}
         {ready && (
           <IconButton
             label="Full screen"
@@ -167,7 +173,7 @@ function Header({ desktop, pane, screen }: HeaderProps) {
 }
 
 // The browser gives a page the clipboard only on a press.
-function PasteButton({ screen }: { screen: HeaderProps["screen"] }) {
+function PasteButton({ screen, disabled }: { screen: HeaderProps["screen"]; disabled: boolean }) {
   const [told, setTold] = useState("");
   const paste = useCallback(async () => {
     try {
@@ -190,6 +196,7 @@ function PasteButton({ screen }: { screen: HeaderProps["screen"] }) {
       </span>
       <IconButton
         label="Bring your clipboard to the desktop"
+        disabled={disabled}
         className="max-sm:hidden"
         onClick={() => void paste()}
       >

@@ -87,7 +87,9 @@ export function AccountMenu({ children }: { children?: ReactNode }) {
     <Menu label="Account menu" button={<PersonIcon className="size-5" />}>
       <p className="truncate px-3 py-2 text-sm text-muted">{me.data?.email}</p>
       {children}
-      <MenuItem onSelect={() => signOut.mutate()}>Sign out</MenuItem>
+      <MenuItem stays onSelect={() => signOut.mutate()}>
+        Sign out
+      </MenuItem>
       {signOut.isError && <Notice tone="bad">{explain(signOut.error)}</Notice>}
     </Menu>
   );

@@ -1,4 +1,4 @@
-// Settings: the key that the agent thinks with.
+// Settings: the key that the agent thinks with, and the secrets that it types.
 import { type FormEvent, useState } from "react";
 import { useCheckKey, useDeleteKey, useKeys, useStoreKey } from "../api/keys";
 import { ApiError, explain } from "../api/problem";
@@ -10,6 +10,7 @@ import { CheckIcon, CrossIcon, KeyIcon } from "../ui/icons";
 import { Notice } from "../ui/notice";
 import { day } from "../ui/time";
 import { useTitle } from "../ui/title";
+import { Secrets } from "./secrets";
 
 export function SettingsPage() {
   useTitle("Settings");
@@ -46,6 +47,7 @@ export function SettingsPage() {
           </Notice>
         )}
       </section>
+      <Secrets />
     </div>
   );
 }

@@ -1,19 +1,22 @@
 // A modal dialog: the browser's own, which keeps the focus inside and gives it back.
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 
 interface Props {
   title: string;
   // Asks before something that cannot be undone.
   alert?: boolean;
+  // For a picture, a list or a long form.
+  wide?: boolean;
   onClose: () => void;
   children: ReactNode;
 }
 
-export function Dialog({ title, alert = false, onClose, children }: Props) {
+export function Dialog({ title, alert = false, wide = false, onClose, children }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
 
-  useEffect(() => {
+  // Before it leaves the page: a dialog that is gone cannot give the focus back.
+  useLayoutEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
     return () => dialog?.close();
@@ -26,7 +29,7 @@ export function Dialog({ title, alert = false, onClose, children }: Props) {
       ref={ref}
       role={alert ? "alertdialog" : undefined}
       aria-labelledby={id}
-      className="m-auto w-[min(27rem,calc(100vw-2rem))] rounded-2xl border border-line bg-raised p-0 text-ink shadow-card"
+      className={`m-auto ${wide ? "w-[min(42rem,calc(100vw-1.5rem))]" : "w-[min(27rem,calc(100vw-2rem))]"} max-h-[calc(100dvh-1.5rem)] rounded-2xl border border-line bg-raised p-0 text-ink shadow-card`}
       onCancel={(event) => {
         event.preventDefault();
         onClose();

@@ -20,7 +20,7 @@ export function Field({ label, hint, error, className = "", ...rest }: Props) {
         id={id}
         aria-invalid={error ? true : undefined}
         aria-describedby={described || undefined}
-        className="h-10 w-full rounded-lg border border-line-strong bg-raised px-3 transition-colors outline-none focus-visible:border-accent focus-visible:ring-3 focus-visible:ring-accent/20 aria-invalid:border-bad aria-invalid:ring-bad/15"
+        className="h-10 w-full rounded-lg border border-line-strong bg-raised px-3 transition-colors outline-none focus-visible:border-accent focus-visible:ring-3 focus-visible:ring-accent/20 aria-invalid:border-bad aria-invalid:ring-bad/15 disabled:bg-sunken disabled:opacity-60"
         {...rest}
       />
       {error && (

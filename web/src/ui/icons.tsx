@@ -94,3 +94,29 @@ export const ClipboardIcon = icon(
     <path d="M9 5V3.5h6V5zM9 11h6M9 15h4" />
   </>,
 );
+export const MoreIcon = icon(
+  <>
+    <path d="M5.5 12h.1M12 12h.1M18.5 12h.1" strokeWidth="2.8" />
+  </>,
+);
+export const PauseIcon = icon(<path d="M8.5 5.5v13M15.5 5.5v13" />);
+export const HandIcon = icon(
+  <path d="M8 12V6.2a1.6 1.6 0 0 1 3.2 0V11M11.2 10.6V4.6a1.6 1.6 0 0 1 3.2 0V11M14.4 11V6.4a1.6 1.6 0 0 1 3.2 0V14c0 4-2.3 6.8-6 6.8-3 0-4.5-1.3-6-4.2l-1.8-3.4a1.5 1.5 0 0 1 2.6-1.5L8 14" />,
+);
+export const SlidersIcon = icon(<path d="M4 7.5h9M17 7.5h3M13 5v5M4 16.5h3M11 16.5h9M11 14v5" />);
+export const SearchIcon = icon(
+  <>
+    <circle cx="10.5" cy="10.5" r="6" />
+    <path d="M15 15l5 5" />
+  </>,
+);
+export const PencilIcon = icon(<path d="M4.5 19.5l1-4.5L16 4.5l3.5 3.5L9 18.5zM13.5 7l3.5 3.5" />);
+export const ArchiveIcon = icon(<path d="M4 5h16v4H4zM5.5 9v10.5h13V9M10 13h4" />);
+export const DownloadIcon = icon(<path d="M12 4v11M7 10.5l5 5 5-5M4.5 20h15" />);
+export const ListIcon = icon(<path d="M9 6.5h11M9 12h11M9 17.5h11M4.5 6.5h.1M4.5 12h.1M4.5 17.5h.1" />);
+export const LockIcon = icon(
+  <>
+    <rect x="5" y="10.5" width="14" height="9.5" rx="2" />
+    <path d="M8 10.5V8a4 4 0 0 1 8 0v2.5" />
+  </>,
+);

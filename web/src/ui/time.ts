@@ -31,3 +31,7 @@ export function clockTime(at: number): string {
 export function day(at: number): string {
   return new Date(at).toLocaleDateString([], { day: "numeric", month: "short", year: "numeric" });
 }
+
+export function dateTime(at: number): string {
+  return new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
+}
