@@ -35,6 +35,8 @@ pub enum NewState<'a> {
     Work(SessionState),
     /// A running session waits for a person's word on this very event.
     Asked,
+    /// Whatever a use of a tool has waited for, it has its result: a session that waited is running again.
+    Resolved,
     /// The word is there: running again. Refused unless the session waits for it, and asked for no other since.
     Answered {
         approval: i64,
@@ -97,8 +99,9 @@ pub async fn append(db: &Db, session: &SessionId, event: &NewEvent<'_>, now: Mil
             NewState::Now(state, reason) => Some((state, reason)),
             NewState::Work(next) if !state.has_work() => Some((next, None)),
             NewState::Asked if state == SessionState::Running => Some((SessionState::WaitingApproval, None)),
+            NewState::Resolved if state == SessionState::WaitingApproval => Some((SessionState::Running, None)),
             NewState::Answered { .. } => Some((SessionState::Running, None)),
-            NewState::Work(_) | NewState::Asked | NewState::Same => None,
+            NewState::Work(_) | NewState::Asked | NewState::Resolved | NewState::Same => None,
         };
         if let Some((next, reason)) = next {
             sqlx::query("UPDATE sessions SET state = $2, reason = $3 WHERE id = $1")

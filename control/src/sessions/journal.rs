@@ -100,6 +100,7 @@ pub async fn append(app: &App, vm: &VmRow, session: &SessionRow, append: Append)
         EventBody::UserMessage { .. } => return Err(invalid("What a person says goes by messages.")),
         EventBody::ApprovalAnswered(_) => return Err(invalid("A person's word on an action goes by verdicts.")),
         EventBody::ApprovalAsked(_) => NewState::Asked,
+        EventBody::ToolResult(_) => NewState::Resolved,
         EventBody::StateChanged { state: SessionState::Queued, .. } => return Err(invalid("control alone queues.")),
         EventBody::StateChanged { state, .. } => NewState::Now(*state, reason.as_deref()),
         _ => NewState::Same,

@@ -286,9 +286,9 @@ async fn judge(agent: Agent, session: SessionId, user: UserId, approval: i64, ve
             agent.look(&session);
             return None;
         }
-        Err(EdgeError::Problem(problem)) => problem,
-        Err(EdgeError::Unreachable(cause)) => {
-            tracing::warn!(%cause, %session, "store a person's word");
+        Err(EdgeError::Problem(problem)) if problem.status < 500 => problem,
+        Err(error) => {
+            tracing::warn!(%error, %session, "store a person's word");
             let detail = match verdict {
                 Verdict::Approved => {
                     "CloudBot's record does not answer, so nothing is approved: try again in a moment."

@@ -93,7 +93,7 @@ impl Control {
 
     pub fn add(&mut self, body: EventBody) -> i64 {
         let seq = self.events.len() as i64 + 1;
-        self.events.push(Event { seq, at: 1000 + seq, body });
+        self.events.push(Event { seq, at: now(), body });
         seq
     }
 
@@ -123,6 +123,10 @@ impl Control {
     pub fn notify(&mut self, notice: Notice) {
         self.notices.push(notice);
     }
+}
+
+fn now() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
 type Shared = Arc<(Authority, Mutex<Control>)>;
@@ -278,7 +282,7 @@ async fn append(State(shared): State<Shared>, Json(append): Json<Append>) -> Res
     }
     assert_eq!(append.generation, GENERATION);
     if let Some(seq) = control.known.get(&append.client_id) {
-        return Json(Appended { seq: *seq, at: 1000 + seq }).into_response();
+        return Json(Appended { seq: *seq, at: now() }).into_response();
     }
     if matches!(append.body, EventBody::AssistantMessage(_))
         && let Some(text) = control.interjections.pop_front()
@@ -290,7 +294,7 @@ async fn append(State(shared): State<Shared>, Json(append): Json<Append>) -> Res
     }
     let seq = control.add(append.body);
     control.known.insert(append.client_id, seq);
-    Json(Appended { seq, at: 1000 + seq }).into_response()
+    Json(Appended { seq, at: now() }).into_response()
 }
 
 async fn say(State(shared): State<Shared>, Json(say): Json<Say>) -> Json<PostedMessage> {
@@ -299,7 +303,7 @@ async fn say(State(shared): State<Shared>, Json(say): Json<Say>) -> Json<PostedM
 
 async fn judge(State(shared): State<Shared>, Json(judged): Json<Judged>) -> Json<Appended> {
     let seq = shared.1.lock().unwrap().judge(judged.approval, judged.verdict);
-    Json(Appended { seq, at: 1000 + seq })
+    Json(Appended { seq, at: now() })
 }
 
 async fn put_lease(State(shared): State<Shared>, Json(put): Json<PutLease>) -> StatusCode {

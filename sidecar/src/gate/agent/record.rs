@@ -149,7 +149,9 @@ impl Record {
             }
             EventBody::ApprovalAsked(asked) => {
                 self.approvals.insert(asked.tool_use_id.clone(), event.seq);
-                self.enter(SessionState::WaitingApproval, event.at);
+                if self.state() == SessionState::Running {
+                    self.enter(SessionState::WaitingApproval, event.at);
+                }
             }
             EventBody::ApprovalAnswered(answered) => {
                 self.verdicts.entry(answered.approval).or_insert(answered.verdict);
@@ -287,9 +289,10 @@ impl Record {
         self.handed_back > self.paused
     }
 
-    /// Has somebody said something during this pause that nobody has answered?
-    pub fn is_unanswered_in_pause(&self) -> bool {
-        self.last_said > self.paused.max(self.noticed)
+    /// Has somebody said something that neither the model nor a notice has answered?
+    pub fn is_unanswered(&self) -> bool {
+        let answered = self.turn.as_ref().map_or(0, |turn| turn.at as i64 + 1);
+        self.last_said > answered.max(self.noticed)
     }
 
     pub fn spent(&self) -> &Spent {

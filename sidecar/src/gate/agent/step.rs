@@ -121,9 +121,8 @@ pub fn next(record: &Record, memory: &Memory) -> Next {
     if memory.person_drives && record.state() != SessionState::Paused {
         return change(record, SessionState::Paused, Some(words::PERSON_DRIVES.to_owned()));
     }
-    // The record says it, too: a lease that was lost gives nothing back.
-    if memory.person_drives || (record.state() == SessionState::Paused && !record.is_handed_back()) {
-        return if record.is_unanswered_in_pause() { notice(record, words::HEARD_LATER) } else { Next::AwaitHandBack };
+    if memory.person_drives || is_paused(record) {
+        return if record.is_unanswered() { notice(record, words::HEARD_LATER) } else { Next::AwaitHandBack };
     }
     if record.state() != SessionState::Running {
         return change(record, SessionState::Running, None);
@@ -206,7 +205,7 @@ fn answer(record: &Record, memory: &Memory, open: &Open<'_>) -> Next {
     if memory.begun.contains(&key) {
         return refuse(words::UNKNOWN);
     }
-    if memory.person_drives {
+    if memory.person_drives || is_paused(record) {
         return refuse(words::NOT_WHILE_A_PERSON_DRIVES);
     }
     if memory.time_is_up {
@@ -226,6 +225,7 @@ fn answer(record: &Record, memory: &Memory, open: &Open<'_>) -> Next {
                 client_id: format!("q:{}:{index}", message.message_id),
                 body: EventBody::ApprovalAsked(question.clone()),
             },
+            _ if record.state() != SessionState::Running => change(record, SessionState::Running, None),
             _ => Next::Question { message: message.message_id.clone(), tool: (*tool).clone(), risk },
         };
     };
@@ -237,6 +237,11 @@ fn answer(record: &Record, memory: &Memory, open: &Open<'_>) -> Next {
         (None, Some(Verdict::Approved)) => Next::Compare { approval },
         (Some(Judged::Unchanged), Some(Verdict::Approved)) => run(),
     }
+}
+
+/// The record says it, too: a lease that was lost gives nothing back.
+fn is_paused(record: &Record) -> bool {
+    record.state() == SessionState::Paused && !record.is_handed_back()
 }
 
 fn change(record: &Record, state: SessionState, reason: Option<String>) -> Next {

@@ -430,6 +430,7 @@ fn who_goes_in_circles_asks_the_person() {
 #[test]
 fn a_lost_lease_does_not_end_a_pause() {
     let mut bodies = vec![said(), state(SessionState::Running), state(SessionState::Paused)];
+    bodies.push(EventBody::Notice { text: words::HEARD_LATER.to_owned() });
     assert_eq!(next(&record(bodies.clone()), &Memory::default()), Next::AwaitHandBack);
 
     bodies.push(EventBody::HandedBack { user_id: UserId::generate(), note: None, picture: None });
