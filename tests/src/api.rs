@@ -247,7 +247,7 @@ impl Api {
     }
 
     pub async fn create_session(&self, desktop: &DesktopId) -> Session {
-        let wanted = CreateSession { desktop_id: Some(desktop.clone()), title: None };
+        let wanted = CreateSession { desktop_id: Some(desktop.clone()), title: None, settings: Default::default() };
         self.post("sessions", &wanted).await.expect("create a session")
     }
 
