@@ -235,7 +235,8 @@ async fn a_stop_cancels_the_running_command_and_fills_the_rest() {
         assert_eq!((words(&results["t1"]), words(&results["t2"])), ("[interrupted by user]", "[interrupted by user]"));
         assert_eq!(control.asked.len(), 1);
     });
-    assert_eq!(house.desk.with(|desk| desk.calls.last().cloned()), Some(Call::ReleaseAll));
+    let stopped = Call::Stop { session: Some(session(&house)) };
+    assert_eq!(house.desk.with(|desk| desk.calls.last().cloned()), Some(stopped));
 }
 
 #[tokio::test]

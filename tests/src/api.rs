@@ -34,6 +34,8 @@ pub struct Api {
     cookies: Arc<Jar>,
     bearer: Option<String>,
     origin: Option<String>,
+    /// Is no answer at all an answer, too?
+    expects_outages: bool,
 }
 
 /// An answer that is no success.
@@ -63,7 +65,7 @@ impl Api {
         let cookies = Arc::new(Jar::default());
         let http = crate::http().cookie_provider(cookies.clone()).build().expect("an HTTP client");
         let origin = Some(base.origin().ascii_serialization());
-        Self { http, base: base.clone(), cookies, bearer: None, origin }
+        Self { http, base: base.clone(), cookies, bearer: None, origin, expects_outages: false }
     }
 
     /// A program with a token; it has no cookies and no origin.
@@ -74,6 +76,11 @@ impl Api {
     /// The same caller, as if its page came from another site.
     pub fn as_if_from(&self, origin: &str) -> Self {
         Self { origin: Some(origin.to_owned()), ..self.clone() }
+    }
+
+    /// The same caller, for whom an edge that is not there is a failure like another.
+    pub fn expecting_outages(&self) -> Self {
+        Self { expects_outages: true, ..self.clone() }
     }
 
     /// The same caller, with this cookie besides.
@@ -127,9 +134,17 @@ impl Api {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request.send().await.unwrap_or_else(|error| panic!("{said}: {error:?}"));
-        let status = answer.status();
-        let body = answer.bytes().await.unwrap_or_else(|error| panic!("read the answer of {said}: {error:?}"));
+        let answered = async {
+            let answer = request.send().await?;
+            Ok::<_, reqwest::Error>((answer.status(), answer.bytes().await?))
+        };
+        let (status, body) = match answered.await {
+            Ok(answer) => answer,
+            Err(error) if self.expects_outages => {
+                return Err(Failure { status: StatusCode::BAD_GATEWAY, body: format!("no answer: {error}") });
+            }
+            Err(error) => panic!("{said}: {error:?}"),
+        };
         if status.is_success() {
             Ok(body.to_vec())
         } else {

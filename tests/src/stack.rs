@@ -153,6 +153,10 @@ impl Stack {
         self.control.pid()
     }
 
+    pub fn edge_pid(&self) -> i32 {
+        self.edge.pid()
+    }
+
     pub fn control_log(&self) -> String {
         self.control.log()
     }
@@ -171,6 +175,25 @@ impl Stack {
     pub async fn start_control(&mut self) {
         self.control = self.layout.start("control");
         self.control_was_killed = false;
+        self.wait_until_ready().await;
+    }
+
+    pub fn is_control_dead(&mut self) -> bool {
+        self.control.ended().is_some()
+    }
+
+    pub fn is_edge_dead(&mut self) -> bool {
+        self.edge.ended().is_some()
+    }
+
+    /// Ends the edge as a crash would.
+    pub fn kill_edge(&mut self) {
+        self.edge.kill();
+    }
+
+    /// Starts the edge again.
+    pub async fn start_edge(&mut self) {
+        self.edge = self.layout.start("edge");
         self.wait_until_ready().await;
     }
 

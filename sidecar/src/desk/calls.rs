@@ -118,6 +118,10 @@ impl Desk {
                 self.shells.end_all().await;
                 self.input.release_all().await.map(|()| Answer::Done)
             }
+            Call::Stop { session } => {
+                let (released, ()) = tokio::join!(self.input.release_all(), self.shells.stop(session));
+                released.map(|()| Answer::Done)
+            }
             Call::Floor { rule } => self.give_floor(rule).await.map(|()| Answer::Done),
             Call::Vnc { .. } => Err(Refusal::failed("a viewer has no single answer")),
         };

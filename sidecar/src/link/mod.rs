@@ -85,6 +85,10 @@ pub enum Call {
     },
     /// Lifts every held key and button, ends every command.
     ReleaseAll,
+    /// Lifts every held key and button, and ends all that came of the shell of `session`.
+    Stop {
+        session: Option<SessionId>,
+    },
     /// Says who drives from now on; keys and buttons come up. Once a person does, shells are frozen and nothing is
     /// recorded until that is over.
     Floor {

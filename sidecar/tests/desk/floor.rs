@@ -45,7 +45,7 @@ async fn while_a_person_drives_nothing_that_the_shell_started_runs_however_it_hi
     give(&desk, FloorRule::Nobody).await;
     go_on(frozen).await;
     assert_eq!(desk.bash("echo on").await.output, "on\n");
-    desk.call(&Call::ReleaseAll).await.unwrap();
+    desk.call(&Call::Stop { session: None }).await.unwrap();
     let ended = counts();
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert_eq!(counts(), ended, "stop ends both");

@@ -209,7 +209,7 @@ async fn answer(mut connection: UnixStream, seen: Arc<Mutex<Seen>>) {
             unanswered: 0,
             took_ms: 4,
         }),
-        Call::BashRestart { .. } | Call::ReleaseAll | Call::Floor { .. } => Answer::Done,
+        Call::BashRestart { .. } | Call::ReleaseAll | Call::Stop { .. } | Call::Floor { .. } => Answer::Done,
         Call::Recording { .. } => Answer::Refused(Refusal::unavailable("there is no screen")),
         Call::ReadRecording { name, offset, length } => {
             if name != "film.mp4" {

@@ -110,6 +110,11 @@ impl ModelServer {
         self.state().script.extend(turns);
     }
 
+    /// Puts these turns in the place of those that nobody has asked for.
+    pub fn rescript(&self, turns: impl IntoIterator<Item = Turn>) {
+        self.state().script = turns.into_iter().collect();
+    }
+
     /// Sends every answer in one piece from now on: for measuring.
     pub fn answer_in_one_piece(&self) {
         self.state().whole = true;

@@ -10,6 +10,10 @@ use std::{
     os::fd::OwnedFd,
     path::Path,
     process::{ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,7 +27,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::{family::MARK, leftovers::Leftovers, output::Tail};
+use super::{
+    family::{MARK, Reach},
+    leftovers::Leftovers,
+    output::Tail,
+};
 use crate::link::Refusal;
 
 const MAX_COMMAND: usize = 256 << 10;
@@ -54,7 +62,7 @@ pub(super) fn check(command: &str) -> Result<(), Refusal> {
 }
 
 /// Obeys until nobody holds a sender any more; then it ends the shell and all it started.
-pub(super) async fn serve(mut orders: mpsc::Receiver<Order>, leftovers: Leftovers) {
+pub(super) async fn serve(mut orders: mpsc::Receiver<Order>, leftovers: Leftovers, leader: Arc<AtomicI32>) {
     let mut shell: Option<Bash> = None;
     loop {
         let order = match &mut shell {
@@ -68,6 +76,7 @@ pub(super) async fn serve(mut orders: mpsc::Receiver<Order>, leftovers: Leftover
         match order {
             None => break,
             Some(Order::Restart(reply)) => {
+                leader.store(0, Ordering::SeqCst);
                 if let Some(shell) = shell.take() {
                     shell.end(&leftovers).await;
                 }
@@ -85,6 +94,7 @@ pub(super) async fn serve(mut orders: mpsc::Receiver<Order>, leftovers: Leftover
                         continue;
                     }
                 };
+                leader.store(open.session, Ordering::SeqCst);
                 let end = open.run(&command, timeout, &mut reply).await;
                 let (output, cut_bytes) = open.output.take();
                 let mut answer = ShellOutput { output, exit_code: None, timed_out: false, cut_bytes };
@@ -103,6 +113,9 @@ pub(super) async fn serve(mut orders: mpsc::Receiver<Order>, leftovers: Leftover
                         answer.exit_code = status.and_then(|status| status.code());
                         answer.output.push_str(ENDED);
                     }
+                }
+                if shell.is_none() {
+                    leader.store(0, Ordering::SeqCst);
                 }
                 let _ = reply.send(Ok(answer));
             }
@@ -255,7 +268,7 @@ impl Bash {
 
     /// Kills the shell's whole session.
     async fn end(mut self, leftovers: &Leftovers) -> Option<ExitStatus> {
-        leftovers.end(self.session);
+        leftovers.end(self.session, Reach::Session);
         let _ = self.child.start_kill();
         self.child.wait().await.ok()
     }

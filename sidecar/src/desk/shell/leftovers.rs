@@ -32,17 +32,16 @@ impl Leftovers {
         self.change(|sessions| sessions.insert(session));
     }
 
-    /// Ends what stayed in a session.
-    pub(super) fn end(&self, session: i32) {
-        family::end(&HashSet::from([session]), Reach::Session);
+    pub(super) fn end(&self, session: i32, reach: Reach) {
+        family::end(&HashSet::from([session]), reach);
         self.change(|sessions| sessions.remove(&session));
     }
 
-    /// Ends all that came of any session.
+    /// Ends what stayed in any session.
     pub(super) fn end_all(&self) {
         let all = self.all();
         if !all.is_empty() {
-            family::end(&all, Reach::Descent);
+            family::end(&all, Reach::Session);
         }
     }
 

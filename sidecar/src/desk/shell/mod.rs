@@ -7,7 +7,10 @@ mod output;
 
 use std::{
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI32, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,7 +18,7 @@ use protocol::{SessionId, action::ShellOutput};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-use self::{bash::Order, leftovers::Leftovers};
+use self::{bash::Order, family::Reach, leftovers::Leftovers};
 use crate::link::Refusal;
 
 /// The longest a command may run.
@@ -25,10 +28,18 @@ const MAX_SHELLS: usize = 8;
 
 /// All shells, by session; calls without one share a shell.
 pub(super) struct Shells {
-    open: Mutex<Vec<(Option<SessionId>, mpsc::Sender<Order>)>>,
+    open: Mutex<Vec<Shell>>,
     tasks: TaskTracker,
     leftovers: Leftovers,
     frozen: AtomicBool,
+}
+
+#[derive(Clone)]
+struct Shell {
+    of: Option<SessionId>,
+    orders: mpsc::Sender<Order>,
+    /// The process that leads it; 0 while there is none.
+    leader: Arc<AtomicI32>,
 }
 
 impl Shells {
@@ -60,17 +71,28 @@ impl Shells {
         let (reply, answer) = oneshot::channel();
         let shell = self.shell(session).await;
         let gone = || Refusal::failed("the shell was ended while the command waited or ran; run it again");
-        shell.send(Order::Run { command, timeout, reply }).await.map_err(|_| gone())?;
+        shell.orders.send(Order::Run { command, timeout, reply }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
     /// Ends the shell of `session` and all it started; the next command gets a fresh one.
     pub(super) async fn restart(&self, session: Option<SessionId>) {
-        let found = self.open.lock().await.iter().find(|(of, _)| *of == session).map(|(_, shell)| shell.clone());
+        let found = self.open.lock().await.iter().find(|shell| shell.of == session).cloned();
         let Some(shell) = found else { return };
         let (reply, done) = oneshot::channel();
-        if shell.send(Order::Restart(reply)).await.is_ok() {
+        if shell.orders.send(Order::Restart(reply)).await.is_ok() {
             let _ = done.await;
+        }
+    }
+
+    /// Ends the shell of `session` and all that came of it, whatever it is doing and wherever that has gone.
+    pub(super) async fn stop(&self, session: Option<SessionId>) {
+        let mut open = self.open.lock().await;
+        let Some(at) = open.iter().position(|shell| shell.of == session) else { return };
+        let leader = open.remove(at).leader.load(Ordering::SeqCst);
+        if leader != 0 {
+            let leftovers = self.leftovers.clone();
+            let _ = tokio::task::spawn_blocking(move || leftovers.end(leader, Reach::Descent)).await;
         }
     }
 
@@ -101,21 +123,21 @@ impl Shells {
         self.tasks.wait().await;
     }
 
-    async fn shell(&self, session: Option<SessionId>) -> mpsc::Sender<Order> {
+    async fn shell(&self, session: Option<SessionId>) -> Shell {
         let mut open = self.open.lock().await;
-        if let Some(at) = open.iter().position(|(of, _)| *of == session) {
+        if let Some(at) = open.iter().position(|shell| shell.of == session) {
             // The one used last stands last.
-            let entry = open.remove(at);
-            let shell = entry.1.clone();
-            open.push(entry);
+            let shell = open.remove(at);
+            open.push(shell.clone());
             return shell;
         }
         if open.len() == MAX_SHELLS {
             open.remove(0);
         }
         let (sender, orders) = mpsc::channel(16);
-        self.tasks.spawn(bash::serve(orders, self.leftovers.clone()));
-        open.push((session, sender.clone()));
-        sender
+        let shell = Shell { of: session, orders: sender, leader: Arc::default() };
+        self.tasks.spawn(bash::serve(orders, self.leftovers.clone(), shell.leader.clone()));
+        open.push(shell.clone());
+        shell
     }
 }

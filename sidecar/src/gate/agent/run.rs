@@ -108,6 +108,9 @@ impl<'a> Runner<'a> {
         self.read_on().await?;
         loop {
             self.agent.lease().settle_request(clock::now());
+            if self.current.stop.is_cancelled() && !self.memory.stop {
+                self.stop_desk().await;
+            }
             self.notice_the_world();
             match step::next(&self.record, &self.memory) {
                 Next::Rest => return Ok(()),
@@ -221,17 +224,20 @@ impl<'a> Runner<'a> {
         // Dropping the call cancelled it; a chord or a drag may be half done. Whoever takes control has it lifted.
         match cut {
             Cut::Taken => self.memory.finish(&message, refusal(&tool.id, words::TAKEN_MEANWHILE)),
-            Cut::Stopped => self.release_all().await,
+            // The desk is told as soon as the stop is noticed.
+            Cut::Stopped => {}
             Cut::TimeIsUp => {
                 self.memory.finish(&message, refusal(&tool.id, words::CUT_BY_TIME));
-                self.release_all().await;
+                self.stop_desk().await;
             }
         }
     }
 
-    async fn release_all(&self) {
-        if let Err(error) = self.agent.desk().call(&Call::ReleaseAll, Duration::from_secs(10)).await {
-            tracing::warn!(%error, "release keys and buttons after a stop");
+    /// Nothing of this session reaches the desktop any more: what holds keys lets go, what its shell started ends.
+    async fn stop_desk(&self) {
+        let stop = Call::Stop { session: Some(self.session.clone()) };
+        if let Err(error) = self.agent.desk().call(&stop, Duration::from_secs(10)).await {
+            tracing::warn!(%error, "stop what the agent does on the desktop");
         }
     }
 

@@ -16,7 +16,7 @@ use futures_util::{
 };
 use http::HeaderMap;
 use protocol::{
-    capability::{self, Capability, Scope},
+    capability::{self, Actor, Capability, Scope},
     error::Code,
 };
 use tokio::{
@@ -53,7 +53,7 @@ pub async fn view(
     if password.is_some() {
         tracing::info!(user = %capability.sub, control, "an operator's viewer comes");
     }
-    let desk = app.desk.vnc(control, capability.sub.to_string(), password).await?;
+    let desk = app.desk.vnc(control, seat(&capability), password).await?;
     let upgrade = upgrade.protocols([SUBPROTOCOL]).max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     let tracker = app.tasks.clone();
     Ok(upgrade.on_upgrade(move |socket| {
@@ -71,6 +71,14 @@ pub async fn view(
             }
         })
     }))
+}
+
+/// A program never sits in the place of its user: what a person has taken is not a program's.
+fn seat(capability: &Capability) -> String {
+    match capability.actor {
+        Actor::Person => capability.sub.to_string(),
+        Actor::Program => format!("program of {}", capability.sub),
+    }
 }
 
 /// Of all who reach a gate only control's operator sets it: the edge takes such headers away from everybody else.
