@@ -389,11 +389,10 @@ async fn what_waits_for_a_word_when_the_gate_ends_is_not_done_afterwards() {
     let replies = vec![message(&[bash("t1", "ls")], "tool_use", 50), message(&[text("I see.")], "end_turn", 50)];
     let mut house = House::open_with(with(risky(), replies)).await;
     house.edge.with(|control| control.say("work"));
-    let (approval, _) = asked(&house, 0).await;
+    asked(&house, 0).await;
 
     house.stop().await;
     house.start().await;
-    house.edge.with(|control| control.judge(approval, Verdict::Approved));
 
     house.edge.until_state(SessionState::Idle).await;
     house.edge.with(|control| assert_eq!(words_of(&results(control)[0]), words::NOT_BEGUN));

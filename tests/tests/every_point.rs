@@ -20,8 +20,8 @@ use protocol::{
 };
 use serde_json::json;
 
-/// Every so manyth point is walked; the three victims begin at another one each, so that together they walk all.
-const STEP: usize = 3;
+/// Every so manyth point is walked: where exactly a piece ends is chance, so no run walks the very same ones.
+const STEP: usize = 2;
 const REPAIRED_WITHIN: Duration = Duration::from_secs(90);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,7 +43,7 @@ async fn a_control_that_is_killed_at_any_point_of_a_turn_loses_nothing() {
 
 #[tokio::test]
 async fn an_edge_that_is_killed_at_any_point_of_a_turn_loses_nothing() {
-    walk(Victim::Edge, 2).await;
+    walk(Victim::Edge, 0).await;
 }
 
 async fn walk(victim: Victim, first: usize) {

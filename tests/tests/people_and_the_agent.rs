@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_stop_in_the_middle_of_a_text_lets_no_further_key_through() {
-    const LONG: usize = 400_000;
+    const LONG: usize = 99_000;
     let stack = Stack::start().await;
     let ada = stack.user("ada").await;
     ada.set_key(KEY).await;

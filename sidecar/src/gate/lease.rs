@@ -221,7 +221,7 @@ impl Lease {
     }
 
     /// Tells the desk whose input counts, whenever that changes and whenever a new desk does not know.
-    pub async fn keep_floor(self, desk: Desk, mut knows: watch::Receiver<bool>, stop: CancellationToken) {
+    pub async fn keep_floor(self, desk: Desk, mut knows: watch::Receiver<Option<bool>>, stop: CancellationToken) {
         let keeping = async {
             let mut standing = self.watch();
             loop {
@@ -284,12 +284,12 @@ impl Lease {
 }
 
 /// A desk that was started again says that it knows nothing.
-async fn forgotten(knows: &mut watch::Receiver<bool>) {
+async fn forgotten(knows: &mut watch::Receiver<Option<bool>>) {
     loop {
         if knows.changed().await.is_err() {
             return std::future::pending().await;
         }
-        if !*knows.borrow_and_update() {
+        if *knows.borrow_and_update() == Some(false) {
             return;
         }
     }

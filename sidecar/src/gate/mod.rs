@@ -46,6 +46,9 @@ pub struct Args {
     pub listen: SocketAddr,
 }
 
+/// So long the gate waits for a desk before it serves without one.
+const DESK_WITHIN: Duration = Duration::from_secs(5);
+
 /// Runs the gate until `stop`.
 pub async fn run(args: Args, stop: CancellationToken) -> anyhow::Result<()> {
     let user_data = user_data::read(&args.user_data)?;
@@ -59,7 +62,7 @@ pub async fn run(args: Args, stop: CancellationToken) -> anyhow::Result<()> {
 
     // The desktop comes up while the VM enrols.
     let (health, watched) = watch::channel(DeskHealth::Waiting { reason: "the desktop starts".to_owned() });
-    let (knows, desk_knows) = watch::channel(true);
+    let (knows, desk_knows) = watch::channel(None);
     tasks.spawn(report::watch_desk(desk.clone(), health, knows, stop.clone()));
     let begin = async {
         let identity = Identity::establish(&user_data, state.clone()).await?;
@@ -78,6 +81,8 @@ pub async fn run(args: Args, stop: CancellationToken) -> anyhow::Result<()> {
         };
         tasks.spawn(report::report(identity.edge.clone(), report, watched.clone(), over.clone(), stop.clone()));
         let journal = Journal { edge: identity.edge.clone(), generation: assignment.generation };
+        // Whatever a former life left running is ended first: it must not be taken for what comes now.
+        let _ = tokio::time::timeout(DESK_WITHIN, desk_knows.clone().wait_for(Option::is_some)).await;
         let lease = Lease::open(state, assignment.lease.clone())?;
         tasks.spawn(lease.clone().keep_floor(desk.clone(), desk_knows, stop.clone()));
         tasks.spawn(lease.clone().report(identity.edge.clone(), assignment.generation, over.clone(), stop.clone()));

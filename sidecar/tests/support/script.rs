@@ -64,9 +64,11 @@ fn blocks(content: &[Value]) -> String {
         }
         let mut events = event(&json!({"type": "content_block_start", "index": index, "content_block": shell}));
         if block["input"] != json!({}) {
-            // One character a delta: nothing may hang on where a delta ends.
-            for piece in whole.chars() {
-                let delta = json!({"type": kind, field: piece.to_string()});
+            // One character a delta: nothing may hang on where a delta ends. What is large would take its time that way.
+            let size = if whole.len() > 10_000 { 50_000 } else { 1 };
+            let characters: Vec<char> = whole.chars().collect();
+            for piece in characters.chunks(size) {
+                let delta = json!({"type": kind, field: piece.iter().collect::<String>()});
                 events += &event(&json!({"type": "content_block_delta", "index": index, "delta": delta}));
             }
         }

@@ -21,22 +21,22 @@ use crate::{
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
 /// Asks the desk how it is: often until it is painted, seldom after. On its first answer it lifts
-/// held keys and ends commands that a former life of this process left behind. `knows` is whether it has been told
-/// who drives.
+/// held keys and ends commands that a former life of this process left behind. From then on `knows` is whether it has
+/// been told who drives.
 pub async fn watch_desk(
     desk: Desk,
     health: watch::Sender<DeskHealth>,
-    knows: watch::Sender<bool>,
+    knows: watch::Sender<Option<bool>>,
     stop: CancellationToken,
 ) {
     let mut released = false;
     loop {
         let seen = match desk.call(&Call::Health, Duration::from_secs(5)).await {
             Ok(Answer::Health { painted, screen, detail, floor }) => {
-                knows.send_replace(floor.is_some());
                 if !released {
                     released = desk.call(&Call::ReleaseAll, Duration::from_secs(10)).await.is_ok();
                 }
+                knows.send_replace(released.then_some(floor.is_some()));
                 if painted && released {
                     DeskHealth::Painted { size: screen }
                 } else {
