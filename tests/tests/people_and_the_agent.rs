@@ -26,15 +26,17 @@ const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_stop_in_the_middle_of_a_text_lets_no_further_key_through() {
-    const LONG: usize = 99_000;
+    // Six times as much as one action may type.
+    const LONG: usize = 6 * 99_000;
     let stack = Stack::start().await;
     let ada = stack.user("ada").await;
     ada.set_key(KEY).await;
     let desktop = ada.ready_desktop().await.id;
     let session = ada.create_session(&desktop).await.id;
     a_terminal_that_writes_down_what_is_typed(&ada, &desktop).await;
+    stack.model.answer_in_one_piece();
     let line = format!("{}\n", "x".repeat(99));
-    stack.model.script([Turn::asks([tool("type", json!({ "text": line.repeat(LONG / 100) }))])]);
+    stack.model.script([Turn::asks((0..6).map(|_| tool("type", json!({ "text": line.repeat(990) }))))]);
     let mut chat = Chat::open(&ada, &desktop, &session, 0).await.expect("the chat");
     chat.send(&ChatUp::Send { client_id: "one".to_owned(), text: "Type".to_owned() }).await;
     let typed = || {
@@ -54,7 +56,8 @@ async fn a_stop_in_the_middle_of_a_text_lets_no_further_key_through() {
     })
     .await;
     assert!(settled < LONG, "all of it was typed");
-    assert_eq!(words_of(&results(&ada.events(&session, 0).await)[0]), "[interrupted by user]");
+    let results = results(&ada.events(&session, 0).await);
+    assert_eq!(results.last().map(words_of).as_deref(), Some("[interrupted by user]"), "{results:?}");
     let mut viewer = Viewer::open(&ada, &desktop).await.expect("the screen");
     viewer.type_text("END\n").await;
     let text = wait::until("the viewer's own line comes behind it", SOON, async || {

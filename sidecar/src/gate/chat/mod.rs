@@ -1,5 +1,7 @@
 //! The chat socket: a session's record as it grows, what streams in between, and what people type.
 
+mod listen;
+
 use std::{collections::VecDeque, str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
@@ -25,8 +27,12 @@ use protocol::{
     journal::Events,
 };
 use serde::Deserialize;
-use tokio::{sync::broadcast::error::RecvError, time::Instant};
+use tokio::{
+    sync::{broadcast::error::RecvError, mpsc},
+    time::Instant,
+};
 
+use self::listen::Heard;
 use super::{
     agent::{Agent, live::Item},
     edge::EdgeError,
@@ -41,7 +47,6 @@ const IN_FLIGHT: usize = 16;
 /// So long an upgrade waits for control to know the session.
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 const PING_EVERY: Duration = Duration::from_secs(20);
-const SILENT_FOR: Duration = Duration::from_secs(65);
 /// A browser that does not take a frame for so long is let go.
 const TAKE_WITHIN: Duration = Duration::from_secs(20);
 
@@ -108,20 +113,21 @@ struct Chat {
 }
 
 impl Chat {
-    async fn run(&mut self, mut stream: SplitStream<WebSocket>) -> End {
-        match self.converse(&mut stream).await {
-            Ok(()) => GONE,
-            Err(end) => end,
+    async fn run(&mut self, stream: SplitStream<WebSocket>) -> End {
+        let (to_chat, heard) = mpsc::channel(4 * IN_FLIGHT);
+        let listening = listen::listen(stream, self.agent.clone(), self.session.clone(), to_chat);
+        tokio::select! {
+            end = listening => end,
+            Err(end) = self.converse(heard) => end,
         }
     }
 
-    async fn converse(&mut self, stream: &mut SplitStream<WebSocket>) -> Result<(), End> {
+    async fn converse(&mut self, mut heard: mpsc::Receiver<Heard>) -> Result<(), End> {
         let (begun, mut live) = self.agent.live().join(&self.session);
         let mut standing = self.agent.lease().watch();
         let mut begun = Some(begun);
         let mut sends = FuturesUnordered::new();
         let mut ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
-        let mut heard = Instant::now();
         let mut reading = Some(self.read(Duration::ZERO));
         loop {
             tokio::select! {
@@ -153,36 +159,22 @@ impl Chat {
                     let status = standing.borrow_and_update().status();
                     self.send(&ChatDown::Control { status }).await?;
                 }
-                message = stream.next() => {
-                    heard = Instant::now();
-                    match message {
-                        Some(Ok(Message::Text(_))) if sends.len() >= 4 * IN_FLIGHT => return Err(SLOW),
-                        Some(Ok(Message::Text(text))) => sends.extend(self.heed(&text, sends.len())),
-                        Some(Ok(Message::Binary(_))) => return Err((close_code::UNSUPPORTED, "only text frames are understood")),
-                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                        Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
-                    }
-                }
+                Some(heard) = heard.recv() => sends.extend(self.heed(heard, sends.len())),
                 Some(answer) = sends.next() => if let Some(answer) = answer {
                     self.send(&answer).await?;
                 },
-                _ = ping.tick() => {
-                    if heard.elapsed() > SILENT_FOR {
-                        return Ok(());
-                    }
-                    self.put(Message::Ping(bytes::Bytes::new())).await?;
-                }
+                _ = ping.tick() => self.put(Message::Ping(bytes::Bytes::new())).await?,
             }
         }
     }
 
     /// What one frame of the browser asks for; the future gives the answer to it, if it has one.
-    fn heed(&self, text: &str, in_flight: usize) -> Option<BoxFuture<'static, Option<ChatDown>>> {
+    fn heed(&self, heard: Heard, in_flight: usize) -> Option<BoxFuture<'static, Option<ChatDown>>> {
         let judge = |approval, verdict| {
             let (agent, session, user) = (self.agent.clone(), self.session.clone(), self.user.clone());
             Some(judge(agent, session, user, approval, verdict).boxed())
         };
-        match serde_json::from_str(text) {
+        match heard {
             Ok(ChatUp::Send { client_id, .. }) if in_flight >= IN_FLIGHT => {
                 let detail = "earlier messages still wait: send it again in a moment";
                 let problem = Problem::new(Code::TooManyRequests, detail);
@@ -191,21 +183,11 @@ impl Chat {
             Ok(ChatUp::Send { client_id, text }) => {
                 Some(say(self.agent.clone(), self.session.clone(), self.user.clone(), client_id, text).boxed())
             }
-            Ok(ChatUp::Stop) => {
-                self.agent.stop(&self.session);
-                None
-            }
+            // Heard and obeyed already.
+            Ok(ChatUp::Stop) => None,
             Ok(ChatUp::Approve { approval }) => judge(approval, Verdict::Approved),
-            Ok(ChatUp::Deny { approval }) => {
-                self.agent.deny(&self.session, approval);
-                judge(approval, Verdict::Denied)
-            }
-            // serde's message may quote what was typed.
-            Err(error) => {
-                let detail = format!("column {} is not understood", error.column());
-                let problem = Problem::new(Code::MalformedRequest, detail);
-                Some(ready(Some(ChatDown::Problem { client_id: None, problem })).boxed())
-            }
+            Ok(ChatUp::Deny { approval }) => judge(approval, Verdict::Denied),
+            Err(problem) => Some(ready(Some(ChatDown::Problem { client_id: None, problem })).boxed()),
         }
     }
 
