@@ -4,7 +4,6 @@ use std::{fs, time::Duration};
 
 use harness::{
     Api, Stack, Turn,
-    chat::Chat,
     model_server::{KEY, tool, tool_use},
     record::{results, texts, words_of},
     stack::find,
@@ -14,7 +13,6 @@ use harness::{
 use protocol::{
     DesktopId, SessionId,
     approval::{ApprovalAsked, ApprovalPolicy, Risk},
-    chat::ChatUp,
     error::Code,
     event::EventBody,
     session::{PatchSession, Session, SessionState},
@@ -37,15 +35,14 @@ async fn a_stop_in_the_middle_of_a_text_lets_no_further_key_through() {
     stack.model.answer_in_one_piece();
     let line = format!("{}\n", "x".repeat(99));
     stack.model.script([Turn::asks((0..6).map(|_| tool("type", json!({ "text": line.repeat(990) }))))]);
-    let mut chat = Chat::open(&ada, &desktop, &session, 0).await.expect("the chat");
-    chat.send(&ChatUp::Send { client_id: "one".to_owned(), text: "Type".to_owned() }).await;
+    ada.say(&session, "Type").await;
     let typed = || {
         let found = find(&stack.layout.data, |file| file.file_name().is_some_and(|file| file == "typed.txt"));
         found.first().and_then(|file| fs::metadata(file).ok()).map_or(0, |meta| meta.len() as usize)
     };
     wait::until("it types", SOON, async || (typed() > 0).then_some(())).await;
 
-    chat.send(&ChatUp::Stop).await;
+    ada.order(&format!("sessions/{session}/stop")).await.expect("stop");
 
     wait_for(&ada, &session, SessionState::Cancelled).await;
     // What the terminal has read it may still be writing.
