@@ -4,6 +4,7 @@ pub mod approve;
 pub mod ask;
 pub mod budget;
 pub mod console;
+pub mod doer;
 pub mod hands;
 pub mod journal;
 pub mod live;
