@@ -3,6 +3,7 @@
 pub mod approve;
 pub mod ask;
 pub mod budget;
+pub mod catalogue;
 pub mod console;
 pub mod doer;
 pub mod hands;
