@@ -122,9 +122,15 @@ async fn refused(answer: Response) -> Code {
     problem.code
 }
 
-/// What the desk was asked for by somebody; the gate itself asks who drives and lifts keys.
+/// How much the desk was asked for by callers; the gate has calls of its own.
 fn calls(desk: &Seen) -> usize {
-    desk.calls.iter().filter(|call| !matches!(call, Call::ReleaseAll)).count()
+    let by_callers = |call: &&Call| {
+        matches!(
+            call,
+            Call::Act { .. } | Call::Screenshot(_) | Call::Bash { .. } | Call::Editor { .. } | Call::Windows { .. }
+        )
+    };
+    desk.calls.iter().filter(by_callers).count()
 }
 
 async fn until_calls(house: &House, count: usize) {
