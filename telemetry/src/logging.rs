@@ -7,9 +7,12 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitEx
 /// Sets up logging for the process. `CLOUDBOT_LOG` filters as `tracing_subscriber::EnvFilter` reads it; `info` unless told.
 ///
 /// Libraries stay at `warn`: pingora and hyper print header values in their debug lines.
+/// rmcp reports every mistake of a client, and every one that goes away.
 pub fn init() {
     let filter = EnvFilter::try_from_env("CLOUDBOT_LOG").unwrap_or_else(|_| {
-        EnvFilter::new("warn,control=info,edge=info,sidecar=info,provisioning=info,telemetry=info")
+        EnvFilter::new(
+            "warn,rmcp=error,rmcp::service=off,control=info,edge=info,sidecar=info,provisioning=info,telemetry=info",
+        )
     });
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);

@@ -2,6 +2,7 @@
 
 mod desktops;
 mod logs;
+mod mcp;
 mod model;
 mod public;
 mod starting;

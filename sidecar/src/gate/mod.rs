@@ -8,6 +8,7 @@ pub mod edge;
 pub mod http;
 pub mod identity;
 pub mod lease;
+pub mod mcp;
 pub mod model;
 pub mod patience;
 
@@ -24,6 +25,7 @@ use self::{
     http::{App, capability::Capabilities, control::Preview},
     identity::{enrol::Identity, key::StateDir, report, tls, user_data},
     lease::Lease,
+    mcp::{Mcp, seats::Bounds},
 };
 
 /// What the gate is told when it starts.
@@ -89,11 +91,14 @@ pub async fn run(args: Args, stop: CancellationToken) -> anyhow::Result<()> {
         let agent = Agent::new(journal, desk.clone(), lease.clone());
         tasks.spawn(agent.clone().work(watched, over.clone(), stop.clone()));
         tasks.spawn(agent.clone().heed_notices(over, stop.clone()));
+        let mcp = Mcp::new(desk.clone(), lease.clone(), Bounds::USUAL, stop.clone());
+        tasks.spawn(mcp.clone().tidy(stop.clone()));
         let app = App {
             capabilities: Capabilities::of(&assignment)?,
             desk,
             agent,
             lease,
+            mcp,
             preview: Preview::default(),
             tasks: tasks.clone(),
             stop: stop.clone(),

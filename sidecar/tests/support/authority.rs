@@ -72,7 +72,15 @@ impl Keys {
     }
 
     pub fn capability(&self, user: &UserId, actor: Actor, scopes: &[Scope]) -> String {
+        self.capability_of(jsonwebtoken::get_current_timestamp() as i64, user, actor, scopes)
+    }
+
+    pub fn expired_capability(&self, user: &UserId, actor: Actor, scopes: &[Scope]) -> String {
         let now = jsonwebtoken::get_current_timestamp() as i64;
+        self.capability_of(now - 2 * capability::LIFETIME_S, user, actor, scopes)
+    }
+
+    fn capability_of(&self, now: i64, user: &UserId, actor: Actor, scopes: &[Scope]) -> String {
         let claims = Capability {
             iss: capability::ISSUER.to_owned(),
             aud: capability::audience(&self.desktop, GENERATION),

@@ -3,7 +3,9 @@
 pub mod approve;
 pub mod ask;
 pub mod budget;
+pub mod catalogue;
 pub mod console;
+pub mod doer;
 pub mod hands;
 pub mod journal;
 pub mod live;

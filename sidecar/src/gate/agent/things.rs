@@ -1,11 +1,11 @@
-//! The agent's hands on windows, applications and the accessibility tree.
+//! Hands on windows, applications and the accessibility tree.
 
 use std::time::Duration;
 
-use protocol::{event::ActionTrace, window::Launch, window::WindowVerb};
+use protocol::window::{Launch, Launched, WindowOutcome, WindowVerb};
 
 use super::{
-    hands::{Done, Hands, words},
+    doer::{Did, Doer, Failure},
     own,
 };
 use crate::{
@@ -17,9 +17,9 @@ const WITHIN: Duration = Duration::from_secs(15);
 /// For an application's window to come. A cold browser or office suite on a small machine takes that long.
 const WINDOW_MS: u64 = 20_000;
 
-impl Hands<'_> {
+impl Doer<'_> {
     /// An application goes before an address: `xterm` could be either.
-    pub(super) async fn open(&self, target: &str) -> Done {
+    pub(super) async fn open(&self, target: &str) -> Result<Did, Failure> {
         let target = target.trim();
         let own = || target.to_owned();
         let tries = if target.starts_with('/') || target.starts_with("file://") {
@@ -33,11 +33,10 @@ impl Hands<'_> {
         for launch in tries {
             let call = Call::Launch { launch, timeout_ms: WINDOW_MS, picture: self.picture };
             let within = Duration::from_millis(WINDOW_MS) + WITHIN;
-            match self.agent.0.desk.call(&call, within).await {
+            match self.desk.call(&call, within).await {
                 Ok(Answer::Launched(launched)) => {
-                    let mut trace = self.trace(None).await;
-                    (trace.settled, trace.waited_ms) = (Some(launched.settled), Some(launched.waited_ms));
-                    return Ok((words(&own::launch_of(&launched)), trace));
+                    let Launched { settled, waited_ms, .. } = launched;
+                    return Ok(Did::Moved { text: own::launch_of(&launched), settled, waited_ms });
                 }
                 Ok(_) => return Err(DeskError::Nonsense.into()),
                 Err(DeskError::Refused(refusal @ Refusal { kind: RefusalKind::NotFound, .. })) => {
@@ -51,28 +50,27 @@ impl Hands<'_> {
         Err(unknown.map_or(DeskError::Nonsense, DeskError::Refused).into())
     }
 
-    pub(super) async fn windows(&self) -> Done {
-        match self.agent.0.desk.call(&Call::Windows { picture: self.picture }, WITHIN).await? {
-            Answer::Windows { windows } => Ok((words(&own::list_of(&windows)), ActionTrace::default())),
+    pub(super) async fn windows(&self) -> Result<Did, Failure> {
+        match self.desk.call(&Call::Windows { picture: self.picture }, WITHIN).await? {
+            Answer::Windows { windows } => Ok(Did::Told(own::list_of(&windows))),
             _ => Err(DeskError::Nonsense.into()),
         }
     }
 
-    pub(super) async fn window(&self, id: u32, verb: WindowVerb) -> Done {
-        match self.agent.0.desk.call(&Call::Window { id, verb, picture: self.picture }, WITHIN).await? {
+    pub(super) async fn window(&self, id: u32, verb: WindowVerb) -> Result<Did, Failure> {
+        match self.desk.call(&Call::Window { id, verb, picture: self.picture }, WITHIN).await? {
             Answer::Window(outcome) => {
-                let mut trace = self.trace(None).await;
-                (trace.settled, trace.waited_ms) = (Some(outcome.settled), Some(outcome.waited_ms));
-                Ok((words(&own::told_of(verb, &outcome)), trace))
+                let WindowOutcome { settled, waited_ms, .. } = outcome;
+                Ok(Did::Moved { text: own::told_of(verb, &outcome), settled, waited_ms })
             }
             _ => Err(DeskError::Nonsense.into()),
         }
     }
 
-    pub(super) async fn tree(&self, window: Option<u32>) -> Done {
+    pub(super) async fn tree(&self, window: Option<u32>) -> Result<Did, Failure> {
         let call = Call::Accessibility { window, bounds: own::TREE, picture: self.picture };
-        match self.agent.0.desk.call(&call, WITHIN).await? {
-            Answer::Accessibility(tree) => Ok((words(&own::tree_of(&tree)), ActionTrace::default())),
+        match self.desk.call(&call, WITHIN).await? {
+            Answer::Accessibility(tree) => Ok(Did::Told(own::tree_of(&tree))),
             _ => Err(DeskError::Nonsense.into()),
         }
     }

@@ -4,6 +4,7 @@ pub mod actions;
 pub mod capability;
 pub mod clipboard;
 pub mod control;
+pub mod mcp;
 pub mod problem;
 pub mod range;
 pub mod recording;
@@ -24,7 +25,7 @@ use protocol::{capability::Scope, error::Code};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{capability::Capabilities, control::Preview, problem::Refused};
-use super::{agent::Agent, chat, desk::Desk, lease::Lease};
+use super::{agent::Agent, chat, desk::Desk, lease::Lease, mcp::Mcp};
 
 /// What every handler may use.
 pub struct App {
@@ -32,6 +33,7 @@ pub struct App {
     pub desk: Desk,
     pub agent: Agent,
     pub lease: Lease,
+    pub mcp: Arc<Mcp>,
     pub preview: Preview,
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
@@ -67,6 +69,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/recording", allow(Scope::View, get(recording::status)))
         .route("/recording", allow(Scope::Control, post(recording::order)))
         .route("/recordings/{name}", allow(Scope::View, allow(Scope::Files, get(recording::fetch))))
+        // Each tool takes a scope of its own, and none runs while a person drives; what there is may be asked always.
+        .route("/mcp", post(mcp::speak).delete(mcp::end))
         .merge(shared)
         .method_not_allowed_fallback(wrong_method)
         .route_layer(middleware::from_fn_with_state(app.clone(), capability::demand));
