@@ -13,6 +13,7 @@ async fn main() {
     let runs = std::env::var("CLOUDBOT_BENCH_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
     let stack = Stack::start().await;
     stack.model.answer_in_one_piece();
+    stack.model.check_nothing();
     let ada = stack.user("ada").await;
     ada.set_key(KEY).await;
     let mut table = Table::default();

@@ -30,6 +30,7 @@ const ANSWERED: &[&str] = &[
     "content-length",
     "transfer-encoding",
     "retry-after",
+    "retry-after-ms",
     "request-id",
     "x-should-retry",
     "date",

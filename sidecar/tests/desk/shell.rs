@@ -124,6 +124,17 @@ async fn a_command_that_ends_its_own_shell_is_answered_and_survived() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_closes_or_redirects_the_shells_outputs_silences_itself_alone() {
+    let (_display, desk) = desk().await;
+
+    for command in ["exec >&- 2>&-", "exec >/dev/null 2>&1; echo unheard", "exec <&-"] {
+        desk.bash(command).await;
+
+        assert_eq!(desk.bash("echo on; echo errors >&2").await, ended("on\nerrors\n", 0), "after {command}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_tail_of_a_long_output_is_kept_and_the_rest_counted() {
     let (_display, desk) = desk().await;
 

@@ -1,10 +1,10 @@
 //! A Messages API that answers by script: real HTTP and SSE, deltas cut at awkward places, faults on demand.
 //!
-//! Like the real one it knows one key, and refuses a conversation that breaks the rules ([`rules`]).
+//! Like the real one it knows one key, and refuses a request that the provider's SDK would not send or that breaks the
+//! rules ([`checker`]).
 
 use std::{
     collections::VecDeque,
-    convert::Infallible,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
@@ -23,11 +23,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-mod rules;
+mod checker;
 mod script;
 mod wire;
 
-pub use script::{Content, Turn, text, thinking, tool, tool_use};
+use checker::Checker;
+pub use script::{Content, Turn, text, thinking, tool, tool_text, tool_use};
 
 /// The one key that it accepts. Its form is Anthropic's, so that a check of the form lets it through.
 pub const KEY: &str = "sk-ant-api03-the-tests-own-key-000000000000000000000000000000000000-3fQA";
@@ -80,7 +81,11 @@ struct State {
     requests: Vec<Recorded>,
     violations: Vec<String>,
     answers: u64,
+    /// What the model has said since the last check.
+    said: Vec<Value>,
+    checker: Option<Checker>,
     whole: bool,
+    unchecked: bool,
 }
 
 pub struct ModelServer {
@@ -115,7 +120,12 @@ impl ModelServer {
         self.state().script = turns.into_iter().collect();
     }
 
-    /// Sends every answer in one piece from now on: for measuring.
+    /// Checks no request from now on: for measuring.
+    pub fn check_nothing(&self) {
+        self.state().unchecked = true;
+    }
+
+    /// Sends every answer in one piece from now on.
     pub fn answer_in_one_piece(&self) {
         self.state().whole = true;
     }
@@ -175,7 +185,7 @@ async fn answer(
     request: Request<Incoming>,
     state: Arc<Mutex<State>>,
     stop: CancellationToken,
-) -> Result<Response<Body>, Infallible> {
+) -> Result<Response<Body>, BrokenOff> {
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await else {
         return Ok(error(StatusCode::BAD_REQUEST, "invalid_request_error", "the body broke off"));
@@ -192,7 +202,7 @@ async fn answer(
         (Method::POST, "/v1/messages") => match serde_json::from_slice(&body.to_bytes()) {
             // A check of the key asks for an answer of its own, not for the script's next turn.
             Ok(body) if body_is_a_check(&body) => plain(StatusCode::OK, &[], &wire::shortest_answer()),
-            Ok(body) => message(head.headers, body, state, stop),
+            Ok(body) => message(head.headers, body, state, stop).await?,
             Err(bad) => error(StatusCode::BAD_REQUEST, "invalid_request_error", &bad.to_string()),
         },
         (_, path) => error(StatusCode::NOT_FOUND, "not_found_error", path),
@@ -204,34 +214,71 @@ fn body_is_a_check(body: &Value) -> bool {
 }
 
 /// Takes the script's next turn for this request.
-fn message(headers: HeaderMap, body: Value, state: Arc<Mutex<State>>, stop: CancellationToken) -> Response<Body> {
-    let mut locked = lock(&state);
+async fn message(
+    headers: HeaderMap,
+    body: Value,
+    state: Arc<Mutex<State>>,
+    stop: CancellationToken,
+) -> Result<Response<Body>, BrokenOff> {
     let recorded =
         Recorded { path: "/v1/messages".to_owned(), headers, body, came_at: Instant::now(), answered_at: None };
-    let index = locked.requests.len();
-    let broken = rules::broken(&recorded);
-    locked.requests.push(recorded.clone());
-    if let Some(broken) = broken {
-        locked.violations.push(format!("request {}: {broken}", index + 1));
-        return error(StatusCode::BAD_REQUEST, "invalid_request_error", &broken);
-    }
-    let Some(turn) = locked.script.pop_front() else {
-        let broken = "the script has no turn for this request".to_owned();
-        locked.violations.push(format!("request {}: {broken}: {}", index + 1, json!(recorded.newest())));
-        return error(StatusCode::BAD_REQUEST, "invalid_request_error", &broken);
+    let (index, verdict) = {
+        let mut locked = lock(&state);
+        locked.requests.push(recorded.clone());
+        (locked.requests.len() - 1, locked.check(&recorded))
     };
-    locked.answers += 1;
-    let (number, whole) = (locked.answers, locked.whole);
-    drop(locked);
+    let broken = match verdict {
+        Some(verdict) => verdict.await,
+        None => None,
+    };
+    let (turn, number, whole) = {
+        let mut locked = lock(&state);
+        if let Some(broken) = broken {
+            locked.violations.push(format!("request {}: {broken}", index + 1));
+            return Ok(error(StatusCode::BAD_REQUEST, "invalid_request_error", &broken));
+        }
+        let Some(turn) = locked.script.pop_front() else {
+            let broken = "the script has no turn for this request".to_owned();
+            locked.violations.push(format!("request {}: {broken}: {}", index + 1, json!(recorded.newest())));
+            return Ok(error(StatusCode::BAD_REQUEST, "invalid_request_error", &broken));
+        };
+        locked.answers += 1;
+        (turn, locked.answers, locked.whole)
+    };
 
-    match turn.resolve(&recorded) {
+    let turn = turn.resolve(&recorded);
+    lock(&state).said.extend(wire::said(&turn, number));
+    let response = match turn {
         Turn::Refuses { status, headers, kind } => {
             let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            let body = json!({ "type": "error", "error": { "type": kind, "message": kind } });
-            done(&state, index);
-            plain(status, &headers, &body)
+            plain(status, &headers, &json!({ "type": "error", "error": { "type": kind, "message": kind } }))
         }
-        turn => stream(turn, number, whole, state, index, stop),
+        Turn::ShowsAPage { status, html } => page(status, html),
+        Turn::GoesAway => {
+            done(&state, index);
+            return Err(BrokenOff);
+        }
+        turn => return Ok(stream(turn, number, whole, state, index, stop)),
+    };
+    done(&state, index);
+    Ok(response)
+}
+
+impl State {
+    /// Asks the SDK about a request, and tells it what the model has said before.
+    fn check(&mut self, recorded: &Recorded) -> Option<impl Future<Output = Option<String>> + use<>> {
+        if self.unchecked {
+            return None;
+        }
+        if self.checker.is_none() {
+            self.checker = checker::of(&recorded.path);
+        }
+        let answers = std::mem::take(&mut self.said);
+        let headers = recorded.headers.iter().filter(|(name, _)| *name != "x-api-key");
+        let headers: serde_json::Map<String, Value> =
+            headers.map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes())))).collect();
+        let question = json!({ "path": recorded.path, "headers": headers, "body": recorded.body, "answers": answers });
+        Some(self.checker.as_ref()?.ask(question))
     }
 }
 
@@ -286,6 +333,11 @@ fn done(state: &Mutex<State>, index: usize) {
 
 fn error(status: StatusCode, kind: &str, message: &str) -> Response<Body> {
     plain(status, &[], &json!({ "type": "error", "error": { "type": kind, "message": message } }))
+}
+
+fn page(status: StatusCode, html: &'static str) -> Response<Body> {
+    let body = Full::new(Bytes::from(html)).map_err(|never| match never {});
+    Response::builder().status(status).header(header::CONTENT_TYPE, "text/html").body(body.boxed()).expect("a response")
 }
 
 fn plain(status: StatusCode, headers: &[(&str, &str)], body: &Value) -> Response<Body> {

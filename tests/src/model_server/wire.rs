@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use super::script::{Content, Turn};
 
+/// From here on a text is cut by size alone, so that a test need not wait for it.
+pub(super) const LONG: usize = 64 << 10;
+
 /// How the stream ends after its last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -32,11 +35,12 @@ pub(super) fn encode(turn: &Turn, number: u64) -> (Vec<u8>, Ending) {
         Turn::BreaksWithError { content } | Turn::HangsUp { content } | Turn::FallsSilent { content } => {
             (content, true)
         }
-        Turn::Depends(_) | Turn::Refuses { .. } => unreachable!("such a turn is no stream"),
+        Turn::Streams(bytes) => return (bytes.clone(), Ending::Clean),
+        _ => unreachable!("such a turn is no stream"),
     };
     for (index, block) in content.iter().enumerate() {
         let last = index + 1 == content.len();
-        encode_block(&mut stream, index, block, &format!("toolu_{number:04}{index:02}"), half && last);
+        encode_block(&mut stream, index, block, &id(number, index), half && last);
         if index == 0 {
             // Anthropic's word: new kinds of events may come at any time.
             event(&mut stream, &json!({ "type": "something_new", "data": "ignore me" }));
@@ -61,6 +65,15 @@ pub(super) fn encode(turn: &Turn, number: u64) -> (Vec<u8>, Ending) {
     (stream, ending)
 }
 
+/// A whole answer as the client is to keep it, without what it cannot send back; nothing when it is never whole.
+pub(super) fn said(turn: &Turn, number: u64) -> Option<Value> {
+    let Turn::Answers { content, stop_reason } = turn else { return None };
+    let blocks = content.iter().enumerate().map(|(index, block)| block.block(&id(number, index)));
+    let blocks: Vec<Value> =
+        blocks.filter(|block| block["text"].as_str().is_none_or(|text| !text.trim().is_empty())).collect();
+    Some(json!({ "content": blocks, "stop_reason": stop_reason }))
+}
+
 /// The answer to a check of a key, not streamed.
 pub(super) fn shortest_answer() -> Value {
     json!({
@@ -71,8 +84,11 @@ pub(super) fn shortest_answer() -> Value {
 }
 
 /// Cuts inside every character of more than one byte, inside `data:`, between the two line ends of an event, and
-/// else into pieces of changing size.
+/// else into pieces of changing size; what is long into large ones.
 pub(super) fn cut_awkwardly(bytes: &[u8]) -> Vec<Bytes> {
+    if bytes.len() > LONG {
+        return bytes.chunks(LONG - 1).map(Bytes::copy_from_slice).collect();
+    }
     const SIZES: [usize; 8] = [61, 1, 97, 7, 251, 3, 149, 2];
     let mut pieces = Vec::new();
     let mut begin = 0;
@@ -105,11 +121,14 @@ fn encode_block(stream: &mut Vec<u8>, index: usize, block: &Content, id: &str, h
         Content::ToolUse { input, .. } => {
             empty["input"] = json!({});
             // An empty input sends no delta at all.
-            let input = if input == &json!({}) { String::new() } else { input.to_string() };
-            (pieces_of(&input, 11, "input_json_delta", "partial_json"), None)
+            let input = if input == "{}" { "" } else { input };
+            (pieces_of(input, 11, "input_json_delta", "partial_json"), None)
         }
+        Content::Unknown(_) => (Vec::new(), None),
     };
     event(stream, &json!({ "type": "content_block_start", "index": index, "content_block": empty }));
+    let unknown = json!({ "type": "something_new_delta", "data": "ignore me" });
+    event(stream, &json!({ "type": "content_block_delta", "index": index, "delta": unknown }));
     let sent = if half { deltas.len().div_ceil(2) } else { deltas.len() };
     for delta in &deltas[..sent] {
         event(stream, &json!({ "type": "content_block_delta", "index": index, "delta": delta }));
@@ -124,7 +143,13 @@ fn encode_block(stream: &mut Vec<u8>, index: usize, block: &Content, id: &str, h
     event(stream, &json!({ "type": "content_block_stop", "index": index }));
 }
 
+fn id(number: u64, index: usize) -> String {
+    format!("toolu_{number:04}{index:02}")
+}
+
+/// Pieces of `size` characters; a text that is so long that it is a test of its own comes in larger ones.
 fn pieces_of(text: &str, size: usize, kind: &str, field: &str) -> Vec<Value> {
+    let size = if text.len() > LONG { LONG } else { size };
     let characters: Vec<char> = text.chars().collect();
     characters.chunks(size).map(|piece| json!({ "type": kind, field: piece.iter().collect::<String>() })).collect()
 }

@@ -275,10 +275,11 @@ impl Bash {
 }
 
 /// The text for the shell's standard input. `eval` takes a command as one word, so that a quote that is not
-/// closed is an error of that command and does not swallow what follows.
+/// closed is an error of that command and does not swallow what follows. What it does to its outputs by `exec` is
+/// undone at its end, for each of them is redirected here, `1>&2` included: the next command is heard again.
 fn frame(command: &str, nonce: u128) -> String {
     let quoted = command.replace('\'', r"'\''");
-    format!("{{ eval '{quoted}'\n}} </dev/null 2>&1\nprintf '%s %d\\n' {nonce:032x} $? >&2\n")
+    format!("{{ eval '{quoted}'\n}} </dev/null 2>&1 1>&2\nprintf '%s %d\\n' {nonce:032x} $? >&2\n")
 }
 
 /// Hands on what can be read at once; `false` when the other end is closed.

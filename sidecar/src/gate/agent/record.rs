@@ -1,6 +1,9 @@
 //! A session's record, read in order: who is to speak next, what is still unanswered, what was used.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use protocol::{
     Millis,
@@ -254,6 +257,15 @@ impl Record {
             earlier.is_computer() && turn.results.get(&earlier.id).is_some_and(|result| result.is_error)
         });
         Some(Open { message, index, tool, after_failure })
+    }
+
+    /// The ids of all uses of tools.
+    pub fn tool_ids(&self) -> HashSet<String> {
+        let messages = self.events.iter().filter_map(|event| match &event.body {
+            EventBody::AssistantMessage(message) => Some(message),
+            _ => None,
+        });
+        messages.flat_map(tool_uses).map(|tool| tool.id).collect()
     }
 
     /// What people said since the model last spoke.

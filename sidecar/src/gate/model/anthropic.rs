@@ -1,6 +1,6 @@
 //! Asking Anthropic's Messages API for the next message, as often as it takes and no oftener.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -59,6 +59,8 @@ struct Call<'a> {
     body: Bytes,
     beta: Option<&'static str>,
     message_id: &'a MessageId,
+    /// By which tools were used before.
+    ids: HashSet<String>,
 }
 
 /// An attempt that gave no message.
@@ -90,7 +92,7 @@ impl Anthropic {
         let body = wire::request(model, screen, system_prompt, max_tokens, messages);
         drop(loaded);
         let body = Bytes::from(serde_json::to_vec(&body).map_err(|error| EdgeError::Unreachable(error.to_string()))?);
-        let call = Call { body, beta: wire::beta(model.computer), message_id };
+        let call = Call { body, beta: wire::beta(model.computer), message_id, ids: record.tool_ids() };
         let mut reason = String::new();
         for attempt in 0..retry::MAX_ATTEMPTS {
             let tell = |frame| agent.live().frame(session, frame);
@@ -120,7 +122,7 @@ impl Anthropic {
     }
 
     async fn attempt(&self, attempt: u32, call: &Call<'_>, tell: &impl Fn(ChatDown)) -> Result<Whole, Failure> {
-        let Call { body, beta, message_id } = call;
+        let Call { body, beta, message_id, ids } = call;
         let lost = |reason: String, streamed: bool| Failure {
             reason,
             again: Some(retry::wait(attempt, None, rand::random())),
@@ -143,7 +145,7 @@ impl Anthropic {
             return Err(refused(attempt, response).await);
         }
         let mut stream = response.bytes_stream();
-        let (mut parser, mut assembly, mut streamed) = (SseParser::default(), Assembly::default(), false);
+        let (mut parser, mut assembly, mut streamed) = (SseParser::default(), Assembly::after(ids.clone()), false);
         loop {
             let chunk = match tokio::time::timeout(SILENT_FOR, stream.next()).await {
                 Ok(Some(Ok(chunk))) => chunk,

@@ -1,5 +1,7 @@
 //! A message put together from the events of its stream. Pure; what is unknown is passed over.
 
+use std::collections::HashSet;
+
 use protocol::{chat::DeltaKind, event::Usage};
 use serde_json::{Value, json};
 
@@ -36,6 +38,8 @@ pub struct Broken(pub String);
 
 #[derive(Default)]
 pub struct Assembly {
+    /// Of all uses of tools so far.
+    ids: HashSet<String>,
     blocks: Vec<Block>,
     stop_reason: Option<String>,
     usage: Usage,
@@ -50,6 +54,11 @@ struct Block {
 }
 
 impl Assembly {
+    /// A message of a conversation in which tools were used by these ids.
+    pub fn after(ids: HashSet<String>) -> Self {
+        Self { ids, ..Self::default() }
+    }
+
     /// Takes the data of one event.
     pub fn take(&mut self, data: &str) -> Result<Seen, Broken> {
         let event: Value = serde_json::from_str(data).map_err(|_| Broken("an event could not be read".to_owned()))?;
@@ -136,8 +145,13 @@ impl Assembly {
         let mut content = Vec::with_capacity(self.blocks.len());
         for Block { mut value, input, .. } in std::mem::take(&mut self.blocks) {
             if value["type"] == "tool_use" {
-                if value["id"].as_str().is_none_or(str::is_empty) || !value["name"].is_string() {
+                let id = value["id"].as_str().filter(|id| !id.is_empty());
+                let (Some(id), true) = (id, value["name"].is_string()) else {
                     return Err(Broken("a use of a tool has no id or no name".to_owned()));
+                };
+                // The provider would refuse the conversation ever after.
+                if !self.ids.insert(id.to_owned()) {
+                    return Err(Broken("two uses of a tool have the same id".to_owned()));
                 }
                 match serde_json::from_str::<Value>(&input) {
                     Ok(read) if read.is_object() => value["input"] = read,

@@ -85,6 +85,7 @@ fn unknown_events_blocks_and_deltas_are_kept_or_passed_over() {
 #[test]
 fn what_cannot_be_used_breaks_the_attempt() {
     let start = |block: Value| json!({"type": "content_block_start", "index": 0, "content_block": block});
+    let second = |block: Value| json!({"type": "content_block_start", "index": 1, "content_block": block});
     let half = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "{\"a"}});
     let tool = json!({"type": "tool_use", "id": "t", "name": "key", "input": {}});
     let cases = [
@@ -94,12 +95,25 @@ fn what_cannot_be_used_breaks_the_attempt() {
         vec![json!({"type": "content_block_start", "index": 5, "content_block": {}})],
         [vec![start(tool.clone()), half.clone()], end("tool_use")].concat(),
         [vec![start(json!({"type": "tool_use", "name": "key"}))], end("tool_use")].concat(),
+        [vec![start(tool.clone()), second(tool.clone())], end("tool_use")].concat(),
     ];
 
     for case in cases {
         assert!(stream(&case).is_err(), "{case:?}");
     }
     assert_eq!(whole(vec![start(tool), half], "max_tokens").content[0]["input"], json!({}));
+}
+
+#[test]
+fn an_id_that_was_used_before_breaks_the_attempt() {
+    let block = json!({"type": "tool_use", "id": "t", "name": "screenshot", "input": {}});
+    let mut assembly = Assembly::after(["t".to_owned()].into());
+    let event = json!({"type": "content_block_start", "index": 0, "content_block": block});
+    assembly.take(&event.to_string()).unwrap();
+    let [reason, stop] = &end("tool_use")[..] else { panic!("two events") };
+    assembly.take(&reason.to_string()).unwrap();
+
+    assert!(assembly.take(&stop.to_string()).is_err());
 }
 
 proptest::proptest! {

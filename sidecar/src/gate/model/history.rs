@@ -172,7 +172,7 @@ fn text(said: &str) -> Value {
 }
 
 fn is_empty_text(block: &Value) -> bool {
-    block["type"] == "text" && block["text"].as_str().is_none_or(str::is_empty)
+    block["type"] == "text" && block["text"].as_str().is_none_or(|text| text.trim().is_empty())
 }
 
 /// What the console did is told, not replayed: its tools are not all the model's.

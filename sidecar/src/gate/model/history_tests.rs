@@ -108,6 +108,14 @@ fn thinking_and_unknown_blocks_go_back_unchanged() {
 }
 
 #[test]
+fn a_text_of_nothing_but_spaces_is_left_out() {
+    let blank = json!({"type": "text", "text": "\n\n"});
+    let messages = history(vec![said("go"), answered("m", "tool_use", vec![blank, click("a")]), said("on")]);
+
+    assert_eq!(messages[1]["content"], json!([click("a")]));
+}
+
+#[test]
 fn a_picture_is_shown_and_a_lost_one_is_told() {
     let screenshot =
         json!({"type": "tool_use", "id": "a", "name": "screenshot", "toolset_name": "computer", "input": {}});
