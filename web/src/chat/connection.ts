@@ -87,8 +87,14 @@ export class ChatConnection {
     this.apply({ type: "withdrawn", clientId });
   }
 
+  // Both ways at once: the socket may be full of what the agent says, and control may be away.
   async stop(): Promise<void> {
-    await this.tell({ type: "stop" }, "stop");
+    const sent = this.socket?.send({ type: "stop" }) ?? false;
+    try {
+      await call("POST", `/sessions/${this.sessionId}/stop`, {});
+    } catch (error) {
+      if (!sent && error instanceof ApiError) this.apply({ type: "failed", problem: error.problem });
+    }
   }
 
   async judge(approval: number, verdict: Verdict): Promise<void> {
