@@ -5,7 +5,7 @@ const driver = (page, who) =>
 
 export async function take_control({ page, picture }, { name }) {
   await driver(page, 'agent');
-  await page.getByRole('button', { name: 'Take control' }).click();
+  await page.getByRole('button', { name: 'Take control', exact: true }).click();
   await driver(page, 'you');
   await page.locator('[data-testid="session-state"][data-state="paused"]').waitFor({ state: 'attached' });
   await page.locator('[data-view-only="false"]').first().waitFor({ state: 'attached' });
@@ -20,13 +20,13 @@ export async function type_into_the_screen({ page }, { text }) {
 
 /** Answers whether the dialog showed a picture. */
 export async function hand_back({ page, picture }, { note, name }) {
-  await page.getByRole('button', { name: 'Hand back' }).first().click();
+  await page.getByRole('button', { name: 'Hand back', exact: true }).first().click();
   const dialog = page.getByRole('dialog', { name: 'Hand control back' });
   const seen = dialog.getByTestId('hand-back-picture').locator('img').or(dialog.locator('img[data-testid="hand-back-picture"]'));
   await seen.first().waitFor();
   await dialog.getByRole('textbox', { name: 'Note to the agent' }).fill(note);
   await picture(name);
-  await dialog.getByRole('button', { name: 'Hand back' }).click();
+  await dialog.getByRole('button', { name: 'Hand back', exact: true }).click();
   await dialog.waitFor({ state: 'detached' });
   await page.getByTestId('handed-back').filter({ hasText: note }).waitFor();
 }
@@ -62,7 +62,8 @@ export async function play_back({ page, picture }, { name }) {
   const actions = [];
   for (let step = 1; step <= count; step += 1) {
     await position.filter({ hasText: `${step} / ${count}` }).waitFor();
-    actions.push(await page.getByTestId('replay-action').textContent());
+    // At the end stands what was said, which is no action.
+    if (step < count) actions.push(await page.getByTestId('replay-action').textContent());
     if (step === 1) await picture(name);
     await page.keyboard.press('ArrowRight');
   }

@@ -217,6 +217,25 @@ describe("control and approvals", () => {
     expect(reduce(given, hello("waiting_approval", 0)).verdicts.size).toBe(0);
   });
 
+  test("a question to a person makes the session wait until it is answered or over", () => {
+    const asked = after(
+      hello("running", 0),
+      event(1, { type: "approval_asked", tool_use_id: "t", tool: "bash", shown: "ls", timeout_s: 600 }),
+    );
+    const answered = { type: "approval_answered", approval: 1, verdict: "approved", user_id: "u" };
+    const result = {
+      type: "tool_result",
+      tool_use_id: "t",
+      is_error: true,
+      content: [],
+      trace: { took_ms: 1 },
+    };
+
+    expect(asked.session).toBe("waiting_approval");
+    expect(reduce(asked, event(2, answered)).session).toBe("running");
+    expect(reduce(asked, event(2, result)).session).toBe("running");
+  });
+
   test("what is refused of a message leaves a word on its way", () => {
     const state = after(
       { type: "judged", approval: 4, verdict: "denied" },

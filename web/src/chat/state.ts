@@ -211,7 +211,14 @@ function onEvent(state: ChatState, event: Event): ChatState {
     case "assistant_message":
       return { ...next, drafts: state.drafts.filter((draft) => draft.messageId !== event.message_id) };
     case "tool_result":
-      return { ...next, running: state.running.filter((id) => id !== event.tool_use_id) };
+      return {
+        ...waiting(next, event.seq, false),
+        running: state.running.filter((id) => id !== event.tool_use_id),
+      };
+    case "approval_asked":
+      return waiting(next, event.seq, true);
+    case "approval_answered":
+      return waiting(next, event.seq, false);
     case "state_changed": {
       if (event.seq < state.stateSeq) return next;
       const changed = { ...next, session: event.state, reason: event.reason ?? undefined };
@@ -220,6 +227,14 @@ function onEvent(state: ChatState, event: Event): ChatState {
     default:
       return next;
   }
+}
+
+// A question and its answer change the session's state without an event of its own.
+function waiting(state: ChatState, seq: number, begins: boolean): ChatState {
+  const [from, to] = begins
+    ? (["running", "waiting_approval"] as const)
+    : (["waiting_approval", "running"] as const);
+  return state.session === from && seq >= state.stateSeq ? { ...state, session: to } : state;
 }
 
 function onAccepted(state: ChatState, clientId: string, seq: number): ChatState {

@@ -119,7 +119,7 @@ pub fn next(record: &Record, memory: &Memory) -> Next {
         return if record.state().has_work() { change(record, SessionState::Idle, reason) } else { Next::Rest };
     }
     if memory.person_drives && record.state() != SessionState::Paused {
-        return change(record, SessionState::Paused, Some(words::PERSON_DRIVES.to_owned()));
+        return change(record, SessionState::Paused, None);
     }
     if memory.person_drives || is_paused(record) {
         return if record.is_unanswered() { notice(record, words::HEARD_LATER) } else { Next::AwaitHandBack };

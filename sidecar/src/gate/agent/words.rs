@@ -17,7 +17,6 @@ pub const TOO_LONG_TO_ASK: &str = "Not executed: this action needs the user's pe
 pub const NOTHING_TO_SHOW: &str = "Not executed: this action needs the user's permission, and the screen cannot be \
     shown to a person now.";
 
-pub const PERSON_DRIVES: &str = "a person drives";
 pub const HEARD_LATER: &str = "A person drives the desktop. The agent reads this when control is handed back.";
 pub const GO_ON: &str = "Raise the budget if there is one, and say \"go on\" to let it continue.";
 pub const STUCK: &str = "The agent has done the same several times, and nothing on the screen has changed by it. It \
