@@ -222,8 +222,8 @@ describe("control and approvals", () => {
       hello("running", 0),
       event(1, { type: "approval_asked", tool_use_id: "t", tool: "bash", shown: "ls", timeout_s: 600 }),
     );
-    const answered = { type: "approval_answered", approval: 1, verdict: "approved", user_id: "u" };
-    const result = {
+    const word: EventBody = { type: "approval_answered", approval: 1, verdict: "approved", user_id: "u" };
+    const result: EventBody = {
       type: "tool_result",
       tool_use_id: "t",
       is_error: true,
@@ -232,7 +232,7 @@ describe("control and approvals", () => {
     };
 
     expect(asked.session).toBe("waiting_approval");
-    expect(reduce(asked, event(2, answered)).session).toBe("running");
+    expect(reduce(asked, event(2, word)).session).toBe("running");
     expect(reduce(asked, event(2, result)).session).toBe("running");
   });
 
