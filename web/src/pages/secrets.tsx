@@ -11,7 +11,7 @@ import {
 } from "../api/secrets";
 import type { Secret } from "../api/types";
 import { Button } from "../ui/button";
-import { Dialog } from "../ui/dialog";
+import { Confirm } from "../ui/confirm";
 import { Field } from "../ui/field";
 import { LockIcon } from "../ui/icons";
 import { Notice } from "../ui/notice";
@@ -147,26 +147,15 @@ function StoredSecret({ secret }: { secret: Secret }) {
 function DeleteSecret({ name, onClose }: { name: string; onClose: () => void }) {
   const remove = useDeleteSecret();
   return (
-    <Dialog alert title={`Delete ${name}?`} onClose={onClose}>
-      <p className="mt-2 text-sm text-muted">
-        Where the agent types {placeholderOf(name)} from now on, it is told that there is no such secret.
-      </p>
-      {remove.isError && (
-        <Notice tone="bad" className="mt-4">
-          {explain(remove.error)}
-        </Notice>
-      )}
-      <div className="mt-6 flex justify-end gap-2">
-        <Button onClick={onClose}>Cancel</Button>
-        <Button
-          look="danger"
-          busy={remove.isPending}
-          onClick={() => remove.mutate(name, { onSuccess: onClose })}
-        >
-          Delete secret
-        </Button>
-      </div>
-    </Dialog>
+    <Confirm
+      title={`Delete ${name}?`}
+      verb="Delete secret"
+      doing={remove}
+      onConfirm={() => remove.mutate(name, { onSuccess: onClose })}
+      onClose={onClose}
+    >
+      Where the agent types {placeholderOf(name)} from now on, it is told that there is no such secret.
+    </Confirm>
   );
 }
 

@@ -4,7 +4,7 @@ import { useCheckKey, useDeleteKey, useKeys, useStoreKey } from "../api/keys";
 import { ApiError, explain } from "../api/problem";
 import type { ProviderKey } from "../api/types";
 import { Button } from "../ui/button";
-import { Dialog } from "../ui/dialog";
+import { Confirm } from "../ui/confirm";
 import { Field } from "../ui/field";
 import { CheckIcon, CrossIcon, KeyIcon } from "../ui/icons";
 import { Notice } from "../ui/notice";
@@ -147,25 +147,14 @@ function StoredKey({ stored }: { stored: ProviderKey }) {
 function DeleteKey({ onClose }: { onClose: () => void }) {
   const remove = useDeleteKey();
   return (
-    <Dialog alert title="Delete the key?" onClose={onClose}>
-      <p className="mt-2 text-sm text-muted">
-        The agent stops thinking: the chats become consoles until you store a key again.
-      </p>
-      {remove.isError && (
-        <Notice tone="bad" className="mt-4">
-          {explain(remove.error)}
-        </Notice>
-      )}
-      <div className="mt-6 flex justify-end gap-2">
-        <Button onClick={onClose}>Cancel</Button>
-        <Button
-          look="danger"
-          busy={remove.isPending}
-          onClick={() => remove.mutate(undefined, { onSuccess: onClose })}
-        >
-          Delete key
-        </Button>
-      </div>
-    </Dialog>
+    <Confirm
+      title="Delete the key?"
+      verb="Delete key"
+      doing={remove}
+      onConfirm={() => remove.mutate(undefined, { onSuccess: onClose })}
+      onClose={onClose}
+    >
+      The agent stops thinking: the chats become consoles until you store a key again.
+    </Confirm>
   );
 }
