@@ -89,7 +89,9 @@ impl Shells {
     pub(super) async fn stop(&self, session: Option<SessionId>) {
         let mut open = self.open.lock().await;
         let Some(at) = open.iter().position(|shell| shell.of == session) else { return };
-        let leader = open.remove(at).leader.load(Ordering::SeqCst);
+        // Held until all is over: without a sender the shell would end alone, and what it had adopted would be lost.
+        let shell = open.remove(at);
+        let leader = shell.leader.load(Ordering::SeqCst);
         if leader != 0 {
             let leftovers = self.leftovers.clone();
             let _ = tokio::task::spawn_blocking(move || leftovers.end(leader, Reach::Descent)).await;
