@@ -49,7 +49,9 @@ async fn while_a_person_drives_nothing_that_the_shell_started_runs_however_it_hi
     give(&desk, person()).await;
     let frozen = counts();
 
-    assert_eq!(states(), ["T", "T"], "both stand still");
+    // One may have been stopped while it forked.
+    let states_now = states();
+    assert!(states_now.len() >= 2 && states_now.iter().all(|state| state == "T"), "both stand still: {states_now:?}");
     assert_eq!(counts(), frozen);
     let refused =
         desk.call(&Call::Bash { session: None, command: "echo".into(), timeout_ms: 5_000 }).await.unwrap_err();
