@@ -15,6 +15,7 @@ use harness::{
 use nix::sys::signal::Signal;
 use protocol::{
     DesktopId, SessionId,
+    action::ShellOutput,
     event::{Event, EventBody, ToolResult},
     session::{CreateSession, Page, PostMessage, PostedMessage, Session, SessionState},
 };
@@ -62,24 +63,19 @@ async fn walk(victim: Victim, first: usize) {
     let mut walked = 0;
     for point in (first..).step_by(STEP) {
         let wish = CreateSession { desktop_id: Some(desktop.clone()), ..CreateSession::default() };
-        let session = patiently(async || ada.post::<Session>("sessions", &wish).await.ok()).await.id;
+        let create = async || ada.post::<Session>("sessions", &wish).await.ok();
+        let session = patiently(&mut stack, victim, create).await.id;
         script(&stack, point);
         wire.after(point as u64, kill(&stack, victim));
         let message = PostMessage { text: format!("point {point}"), client_id: format!("point-{point}") };
         let said = async || ada.post::<PostedMessage>(&format!("sessions/{session}/messages"), &message).await.ok();
-        let said = match said().await {
-            Some(said) => said,
-            // Whoever was to store it is dead; the same message again is stored once.
-            None => {
-                bring_back(&mut stack, victim).await;
-                patiently(said).await
-            }
-        };
+        // Whoever was to store it may be dead; the same message again is stored once.
+        let said = patiently(&mut stack, victim, said).await;
 
         let events = comes_to_rest(&mut stack, &ada, &session, victim).await;
 
         assert!(events.iter().any(|event| event.seq == said.seq), "what was acknowledged is lost: {events:?}");
-        let ran = ran(&ada, &desktop, point).await;
+        let ran = ran(&mut stack, victim, &ada, &desktop, point).await;
         assert_nothing_is_lost_or_repeated(point, &events, &ran);
         if !wire.has_come_to_it() {
             break;
@@ -167,12 +163,10 @@ async fn comes_to_rest(stack: &mut Stack, ada: &Api, session: &SessionId, victim
     }
 }
 
-async fn ran(ada: &Api, desktop: &DesktopId, point: usize) -> Vec<String> {
+async fn ran(stack: &mut Stack, victim: Victim, ada: &Api, desktop: &DesktopId, point: usize) -> Vec<String> {
     let command = json!({ "command": format!("grep '^{point}-' ~/ran.txt; true") });
-    let output = patiently(async || {
-        ada.post::<protocol::action::ShellOutput>(&format!("desktops/{desktop}/shell"), &command).await.ok()
-    })
-    .await;
+    let grep = async || ada.post::<ShellOutput>(&format!("desktops/{desktop}/shell"), &command).await.ok();
+    let output = patiently(stack, victim, grep).await;
     output.output.lines().map(str::to_owned).collect()
 }
 
@@ -204,7 +198,15 @@ fn is_unknown(result: &ToolResult) -> bool {
     words_of(result).starts_with("Outcome unknown: the process stopped during this action.")
 }
 
-/// Until it is answered: what answers may just be starting.
-async fn patiently<T>(ask: impl AsyncFn() -> Option<T>) -> T {
-    wait::until("it is answered again", REPAIRED_WITHIN, async || ask().await).await
+/// Until it is answered: what answers may be dead already, or die only now, and is brought back before every attempt.
+async fn patiently<T>(stack: &mut Stack, victim: Victim, ask: impl AsyncFn() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + REPAIRED_WITHIN;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "it is not answered again");
+        bring_back(stack, victim).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
