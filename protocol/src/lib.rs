@@ -16,6 +16,7 @@ pub mod ids;
 pub mod journal;
 pub mod key;
 pub mod lease;
+pub mod mcp;
 pub mod model;
 pub mod paths;
 pub mod recording;

@@ -86,6 +86,8 @@ pub enum Notice {
     Work { session_id: SessionId },
     /// A person asked through the API that this session stops.
     Stop { session_id: SessionId },
+    /// The desktop's MCP servers have changed.
+    McpServers,
 }
 
 /// Answer of `GET /vm/v1/work`: the session that this desktop is to work on now, the oldest that has work.

@@ -283,6 +283,8 @@ impl Agent {
             }
             Notice::Work { session_id } => self.look(session_id),
             Notice::Stop { session_id } => self.stop(session_id),
+            // Looked at by those who run them.
+            Notice::McpServers => {}
         }
     }
 }
