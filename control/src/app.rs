@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     db::Db,
     hub::Hub,
-    keys::seal::Sealer,
+    keys::{outside::Clients, seal::Sealer},
     models::Models,
     sessions::blobs::Blobs,
     trust::ca::Ca,
@@ -35,7 +35,7 @@ pub struct App {
     /// Wakes the reconciler.
     pub wake: Notify,
     /// Asks model providers.
-    pub provider_client: reqwest::Client,
+    pub provider_clients: Clients,
 }
 
 /// What an operator may choose.
@@ -45,7 +45,6 @@ pub struct Settings {
     pub public_url: Url,
     /// Where sidecars find the edge's VM listener.
     pub vm_url: Url,
-    pub anthropic_url: Url,
     pub models: Models,
     pub desktops_per_user: i64,
 }

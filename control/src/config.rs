@@ -110,10 +110,13 @@ pub enum Provider {
 
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// The model provider, or a gateway in its place.
+    /// Anthropic, or a gateway in its place.
     #[arg(long, env = "CLOUDBOT_ANTHROPIC_URL", default_value = "https://api.anthropic.com")]
     pub anthropic_url: Url,
-    /// The model table: a JSON file with an array of models, the first of which is the default.
+    /// OpenAI, or a gateway in its place; with the version, as its own clients want it.
+    #[arg(long, env = "CLOUDBOT_OPENAI_URL", default_value = "https://api.openai.com/v1")]
+    pub openai_url: Url,
+    /// The model table: a JSON file with the models, the first of which is the default, and with further providers.
     #[arg(long, env = "CLOUDBOT_MODELS", value_name = "FILE")]
     pub models: Option<PathBuf>,
     /// The model that answers where there is no table.

@@ -65,13 +65,21 @@ pub async fn place(db: &Db, desktop: &DesktopRow) -> sqlx::Result<Option<Place>>
 /// The key of the desktop's owner, for the edge's memory alone.
 pub async fn model_key(app: &App, question: &ModelKeyRequest) -> Result<ModelKey, ApiError> {
     let (_, desktop) = vms::current(app, &question.vm_id).await?;
-    let key = keys::open(app, &desktop.user_id, question.provider).await?;
+    let provider = keys::demand_known(app, &question.provider)?;
+    let key = if provider.needs_key {
+        Some(keys::open(app, &desktop.user_id, &question.provider).await?)
+    } else {
+        // One that was stored all the same is meant to be used.
+        keys::find(app, &desktop.user_id, &question.provider).await?
+    };
     let session = db::sessions::next_work(&app.db, &desktop.id).await?;
     Ok(ModelKey {
         user_id: desktop.user_id,
         desktop_id: desktop.id,
         session_id: session.map(|session| session.id),
-        base_url: app.settings.anthropic_url.as_str().trim_end_matches('/').to_owned(),
-        api_key: key.expose_secret().to_owned(),
+        api: provider.api,
+        base_url: provider.url(""),
+        allow_private: provider.allow_private,
+        api_key: key.map(|key| key.expose_secret().to_owned()),
     })
 }

@@ -78,6 +78,7 @@ async fn build(config: &Config) -> anyhow::Result<App> {
     let signing = secret_file::read_or_create(&own.join("signing.pem"), Signer::generate_pem)?;
     let local = Local::new(LocalConfig::new(data, sidecar(config)?))?;
     local.preflight().await.context("desktops cannot run on this machine yet")?;
+    let known = models::known(&config.model.anthropic_url, &config.model.openai_url);
     Ok(App {
         db: match &config.store.database_url {
             Some(url) => Db::connect(url.expose_secret()).await?,
@@ -86,10 +87,9 @@ async fn build(config: &Config) -> anyhow::Result<App> {
         settings: Settings {
             public_url: config.listen.public_url.clone(),
             vm_url: config.listen.vm_url.clone(),
-            anthropic_url: config.model.anthropic_url.clone(),
             models: match &config.model.models {
-                Some(path) => Models::read(path)?,
-                None => Models::named(&config.model.anthropic_model).context("CLOUDBOT_ANTHROPIC_MODEL")?,
+                Some(path) => Models::read(path, known)?,
+                None => Models::named(&config.model.anthropic_model, known).context("CLOUDBOT_ANTHROPIC_MODEL")?,
             },
             desktops_per_user: i64::from(config.desktops.desktops_per_user),
         },
@@ -102,7 +102,7 @@ async fn build(config: &Config) -> anyhow::Result<App> {
         hub: Default::default(),
         provisioner: Arc::new(local),
         wake: Default::default(),
-        provider_client: keys::check::client()?,
+        provider_clients: keys::outside::Clients::new()?,
         since: clock.now(),
         clock,
     })

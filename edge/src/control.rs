@@ -7,7 +7,7 @@ use protocol::{
     DesktopId, VmId,
     edge::{Credential, ModelKey, ModelKeyRequest, Resolve, Resolved},
     error::{Code, Problem},
-    key::ModelProvider,
+    key::ProviderName,
     paths::INTERNAL,
     vm::CONTROL_SERVER_NAME,
 };
@@ -54,8 +54,8 @@ impl ControlClient {
     }
 
     /// The key that pays for what this VM asks of a model.
-    pub(crate) async fn model_key(&self, vm: &VmId, provider: ModelProvider) -> Result<ModelKey, Problem> {
-        self.ask("model-key", &ModelKeyRequest { vm_id: vm.clone(), provider }).await
+    pub(crate) async fn model_key(&self, vm: &VmId, provider: &ProviderName) -> Result<ModelKey, Problem> {
+        self.ask("model-key", &ModelKeyRequest { vm_id: vm.clone(), provider: provider.clone() }).await
     }
 
     /// Does control answer at all?

@@ -9,7 +9,8 @@ use protocol::{
     DesktopId, VmId,
     edge::{Credential, Resolved},
     error::{Code, Problem},
-    key::ModelProvider,
+    key::ProviderName,
+    model::ModelApi,
 };
 use url::Url;
 
@@ -94,7 +95,7 @@ impl Door {
 
     pub(crate) async fn peer(&self, target: &Target, upgrade: bool) -> anyhow::Result<HttpPeer> {
         match (self, target) {
-            (Door::Vm(door), Target::Model(model)) => door.provider.peer(&model.base).await,
+            (Door::Vm(door), Target::Model(model)) => door.provider.peer(model).await,
             (_, Target::Desktop(to)) => forward::desktop_peer(&self.certs().now(), to, upgrade).await,
             _ => forward::control_peer(&self.certs().now()).await,
         }
@@ -207,12 +208,12 @@ impl VmDoor {
         }
         let vm = ctx.connection.as_ref().and_then(|connection| connection.vm.clone()).ok_or_else(no_certificate)?;
         match route {
-            route::Vm::AnthropicMessages if request.method != Method::POST => {
+            route::Vm::Model { .. } if request.method != Method::POST => {
                 Err(Problem::new(Code::MethodNotAllowed, "This address takes POST."))
             }
-            route::Vm::AnthropicMessages => {
+            route::Vm::Model { provider, api } => {
                 ctx.body_limit = limits::MODEL;
-                ctx.target = Target::Model(Box::new(self.model(&vm).await?));
+                ctx.target = Target::Model(Box::new(self.model(&vm, &provider, api).await?));
                 Ok(Entered::Forward)
             }
             route::Vm::Control => {
@@ -224,8 +225,11 @@ impl VmDoor {
         }
     }
 
-    async fn model(&self, vm: &VmId) -> Result<llm::Model, Problem> {
-        let key = self.certs.now().control.model_key(vm, ModelProvider::Anthropic).await?;
+    async fn model(&self, vm: &VmId, provider: &ProviderName, api: ModelApi) -> Result<llm::Model, Problem> {
+        let key = self.certs.now().control.model_key(vm, provider).await?;
+        if key.api != api {
+            return Err(nothing_here());
+        }
         llm::Model::new(key).ok_or_else(internal)
     }
 }

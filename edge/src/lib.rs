@@ -139,9 +139,9 @@ impl Edge {
 
 /// The address that a configured host and port stand for now.
 async fn look_up(host: &str, port: u16) -> anyhow::Result<SocketAddr> {
-    tokio::net::lookup_host((host, port))
-        .await
-        .with_context(|| format!("look up {host}"))?
-        .next()
-        .with_context(|| format!("{host} has no address"))
+    addresses(host, port).await?.next().with_context(|| format!("{host} has no address"))
+}
+
+async fn addresses(host: &str, port: u16) -> anyhow::Result<impl Iterator<Item = SocketAddr>> {
+    tokio::net::lookup_host((host.to_owned(), port)).await.with_context(|| format!("look up {host}"))
 }

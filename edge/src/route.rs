@@ -2,7 +2,9 @@
 
 use protocol::{
     DesktopId,
-    paths::{API, LLM_ANTHROPIC_MESSAGES, SIDECAR_SEGMENTS, VM},
+    key::ProviderName,
+    model::ModelApi,
+    paths::{API, LLM, SIDECAR_SEGMENTS, VM},
 };
 
 /// On the public listener.
@@ -24,14 +26,17 @@ pub(crate) enum Public {
 }
 
 /// On the VM listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Vm {
     /// The only one that needs no certificate.
     Enrol,
     /// control answers.
     Control,
-    /// A model provider answers.
-    AnthropicMessages,
+    /// A model provider answers, if it speaks that language.
+    Model {
+        provider: ProviderName,
+        api: ModelApi,
+    },
     Nothing,
 }
 
@@ -69,14 +74,20 @@ fn api(rest: &str) -> Public {
 
 /// As [`public`], for the VM listener.
 pub(crate) fn vm(path: &str) -> Vm {
-    if path == LLM_ANTHROPIC_MESSAGES {
-        return Vm::AnthropicMessages;
+    if let Some(rest) = below(path, LLM) {
+        return model(rest).unwrap_or(Vm::Nothing);
     }
     match below(path, VM) {
         Some("/enrol") => Vm::Enrol,
         Some(_) => Vm::Control,
         None => Vm::Nothing,
     }
+}
+
+fn model(rest: &str) -> Option<Vm> {
+    let (provider, path) = rest.strip_prefix('/')?.split_at_checked(rest[1..].find('/')?)?;
+    let api = ModelApi::ALL.iter().find(|api| api.path() == path)?;
+    Some(Vm::Model { provider: provider.parse().ok()?, api: *api })
 }
 
 /// What follows `prefix` in `path`, from its slash on; `None` unless the path lies strictly below it.
@@ -107,6 +118,7 @@ pub(crate) fn template(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use protocol::paths::llm_path;
 
     use super::*;
 
@@ -160,7 +172,15 @@ mod tests {
         assert_eq!(vm("/vm/v1/enrol"), Vm::Enrol);
         assert_eq!(vm("/vm/v1/work"), Vm::Control);
         assert_eq!(vm("/vm/v1/enrol/x"), Vm::Control);
-        assert_eq!(vm("/llm/anthropic/v1/messages"), Vm::AnthropicMessages);
+        for (provider, path, api) in [
+            ("anthropic", "/v1/messages", ModelApi::AnthropicMessages),
+            ("openai", "/v1/responses", ModelApi::OpenaiResponses),
+            ("house-2", "/v1/chat/completions", ModelApi::OpenaiChat),
+        ] {
+            let provider: ProviderName = provider.parse().unwrap();
+            assert_eq!(llm_path(&provider, api), format!("/llm/{provider}{path}"));
+            assert_eq!(vm(&llm_path(&provider, api)), Vm::Model { provider, api });
+        }
         for path in [
             "/llm/anthropic/v1/messages/",
             "/llm/anthropic/v1/complete",

@@ -44,6 +44,8 @@ spelled! {
         Secret => "secret",
         /// It presses a key that submits what was entered.
         Submit => "submit",
+        /// The model's provider wants a person to acknowledge it.
+        SafetyCheck => "safety_check",
     }
 }
 

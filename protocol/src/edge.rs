@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DesktopId, SessionId, UserId, VmId, key::ModelProvider};
+use crate::{DesktopId, SessionId, UserId, VmId, key::ProviderName, model::ModelApi};
 
 /// A credential as it came from outside.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub struct Resolved {
 #[serde(deny_unknown_fields)]
 pub struct ModelKeyRequest {
     pub vm_id: VmId,
-    pub provider: ModelProvider,
+    pub provider: ProviderName,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -50,9 +50,14 @@ pub struct ModelKey {
     pub desktop_id: DesktopId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<SessionId>,
-    /// The provider's base URL.
+    pub api: ModelApi,
+    /// The provider's base URL, to which the API's own path is added.
     pub base_url: String,
-    pub api_key: String,
+    /// May that name lead to a private address?
+    pub allow_private: bool,
+    /// Absent where the provider wants none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<String>,
 }
 
 /// The header in which the edge tells control which VM's certificate a request on the VM listener came with.

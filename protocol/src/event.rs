@@ -8,6 +8,7 @@ use crate::{
     action::{Point, Rect},
     approval::{ApprovalAnswered, ApprovalAsked},
     desktop::Size,
+    model::ModelApi,
     session::SessionState,
 };
 
@@ -54,13 +55,17 @@ pub enum EventBody {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AssistantMessage {
     pub message_id: MessageId,
-    /// Content blocks as the Messages API gave them (`text`, `thinking`, `tool_use`, …), unknown kinds included.
+    /// Content blocks in the form of the Messages API (`text`, `thinking`, `tool_use`, …), unknown kinds included. What
+    /// a provider with a form of its own gave stands in a block's `item`, so that it can be sent back unchanged.
     #[schema(value_type = Vec<Object>)]
     pub content: Vec<serde_json::Value>,
     /// As the API gave it: `end_turn`, `tool_use`, `max_tokens`, `refusal`, `pause_turn`, …
     pub stop_reason: String,
     /// Who answered: a model's name, or `console` when no model is connected.
     pub model: String,
+    /// In which language; absent for the console, and in records from when there was only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<ModelApi>,
     #[serde(default)]
     pub usage: Usage,
     /// Absent where the model's prices are not known.

@@ -5,6 +5,7 @@
 
 pub mod accessibility;
 pub mod action;
+pub mod address;
 pub mod approval;
 pub mod capability;
 pub mod chat;

@@ -1,38 +1,87 @@
-//! The operator's model table: which models there are, and how each is spoken to.
+//! Models: how each is spoken to, what it costs.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{event::Usage, key::ModelProvider, spelled::spelled};
+use crate::{event::Usage, key::ProviderName, spelled::spelled};
+
+spelled! {
+    /// The language that a provider speaks.
+    ModelApi, "model API", {
+        /// Anthropic's Messages API.
+        AnthropicMessages => "anthropic_messages",
+        /// OpenAI's Responses API.
+        OpenaiResponses => "openai_responses",
+        /// Chat Completions, as many servers speak them.
+        OpenaiChat => "openai_chat",
+    }
+}
+
+impl ModelApi {
+    /// Where it is spoken, behind [`llm_path`](crate::paths::llm_path)'s provider.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::AnthropicMessages => "/v1/messages",
+            Self::OpenaiResponses => "/v1/responses",
+            Self::OpenaiChat => "/v1/chat/completions",
+        }
+    }
+}
 
 spelled! {
     /// The form in which a model knows mouse, keyboard and screen.
     ComputerTool, "computer tool", {
-        /// A family of 17 tools.
+        /// Anthropic's family of 17 tools.
         #[serde(rename = "computer_toolset_20260801")]
         Toolset20260801 => "computer_toolset_20260801",
-        /// One tool with an `action`, as earlier models have it.
+        /// One tool with an `action`, as Anthropic's earlier models have it.
         #[serde(rename = "computer_20251124")]
         Computer20251124 => "computer_20251124",
         #[serde(rename = "computer_20250124")]
         Computer20250124 => "computer_20250124",
         #[serde(rename = "computer_20241022")]
         Computer20241022 => "computer_20241022",
+        /// OpenAI's, which does several actions with one call.
+        Computer => "computer",
+        /// The one before it.
+        ComputerUsePreview => "computer_use_preview",
+        /// None of its own: every action is a function.
+        Functions => "functions",
     }
 }
 
-/// One model.
+impl ComputerTool {
+    /// Those that can be declared in this language; the first one unless told.
+    pub fn of(api: ModelApi) -> &'static [ComputerTool] {
+        use ComputerTool::*;
+        match api {
+            ModelApi::AnthropicMessages => &[Toolset20260801, Computer20251124, Computer20250124, Computer20241022],
+            ModelApi::OpenaiResponses => &[Computer, ComputerUsePreview, Functions],
+            ModelApi::OpenaiChat => &[Functions],
+        }
+    }
+
+    /// Do models that have it think, and decide by themselves how much?
+    pub fn thinks(self) -> bool {
+        matches!(self, Self::Toolset20260801 | Self::Computer | Self::ComputerUsePreview)
+    }
+}
+
+/// One model of the operator's table, every choice made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Model {
-    /// As the provider calls it.
+    /// As people choose it.
     pub name: String,
-    #[serde(default = "anthropic")]
-    pub provider: ModelProvider,
-    #[serde(default = "toolset")]
+    /// As the provider calls it.
+    pub id: String,
+    pub provider: ProviderName,
+    pub api: ModelApi,
     pub computer: ComputerTool,
+    /// Is it asked to think, and to show that?
+    pub thinks: bool,
     /// The most that one answer may have.
-    #[serde(default = "max_tokens")]
     pub max_tokens: u32,
+    /// A conversation with more tokens than this is made shorter by the provider, where it can do that.
+    pub compact_at: u32,
     /// Absent: unknown, and no budget of money can be kept with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<Prices>,
@@ -63,28 +112,30 @@ impl Prices {
 }
 
 impl Model {
-    /// One that the table says nothing else of.
+    pub const MAX_TOKENS: u32 = 32_000;
+    /// Anthropic's own default for compaction.
+    pub const COMPACT_AT: u32 = 150_000;
+
+    /// One of Anthropic's, of which nothing else is told.
     pub fn named(name: &str) -> Self {
+        Self::of(ProviderName::anthropic(), ModelApi::AnthropicMessages, name)
+    }
+
+    /// One of this provider's, of which nothing else is told.
+    pub fn of(provider: ProviderName, api: ModelApi, name: &str) -> Self {
+        let computer = ComputerTool::of(api)[0];
         Self {
             name: name.to_owned(),
-            provider: anthropic(),
-            computer: toolset(),
-            max_tokens: max_tokens(),
+            id: name.to_owned(),
+            provider,
+            api,
+            computer,
+            thinks: computer.thinks(),
+            max_tokens: Self::MAX_TOKENS,
+            compact_at: Self::COMPACT_AT,
             prices: None,
         }
     }
-}
-
-fn anthropic() -> ModelProvider {
-    ModelProvider::Anthropic
-}
-
-fn toolset() -> ComputerTool {
-    ComputerTool::Toolset20260801
-}
-
-fn max_tokens() -> u32 {
-    32_000
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! Paths, headers and cookies that more than one program must spell alike.
 
+use crate::{key::ProviderName, model::ModelApi};
+
 /// Prefix of the public API.
 pub const API: &str = "/api/v1";
 /// Prefix of what sidecars call on the edge's VM listener.
 pub const VM: &str = "/vm/v1";
 /// Prefix of what only edges may call on control.
 pub const INTERNAL: &str = "/internal/v1";
-/// Where a sidecar's model calls go on the edge's VM listener.
-pub const LLM_ANTHROPIC_MESSAGES: &str = "/llm/anthropic/v1/messages";
+/// Prefix of a sidecar's model calls on the edge's VM listener.
+pub const LLM: &str = "/llm";
 
 /// A browser sends this header (any value) on every change: another site's form cannot.
 pub const REQUEST_HEADER: &str = "x-cloudbot";
@@ -38,3 +40,8 @@ pub const SIDECAR_SEGMENTS: &[&str] = &[
     "control",
     "mcp",
 ];
+
+/// Where a sidecar's calls of a provider go on the edge's VM listener: `/llm/anthropic/v1/messages`.
+pub fn llm_path(provider: &ProviderName, api: ModelApi) -> String {
+    format!("{LLM}/{provider}{}", api.path())
+}

@@ -71,6 +71,20 @@ pub struct Spent {
 impl Usage {
     /// Tokens of every kind.
     pub fn tokens(&self) -> u64 {
-        self.input_tokens + self.output_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
+        [self.output_tokens, self.cache_creation_input_tokens, self.cache_read_input_tokens]
+            .into_iter()
+            .fold(self.input_tokens, u64::saturating_add)
+    }
+
+    pub fn add(&mut self, more: &Usage) {
+        let Self { input_tokens, output_tokens, cache_creation_input_tokens, cache_read_input_tokens } = self;
+        for (count, more) in [
+            (input_tokens, more.input_tokens),
+            (output_tokens, more.output_tokens),
+            (cache_creation_input_tokens, more.cache_creation_input_tokens),
+            (cache_read_input_tokens, more.cache_read_input_tokens),
+        ] {
+            *count = count.saturating_add(more);
+        }
     }
 }

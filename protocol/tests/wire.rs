@@ -88,7 +88,8 @@ fn users_and_their_credentials() {
 fn provider_keys() {
     assert_json_snapshot!([
         json!(PutKey { key: "sk-example".into() }),
-        json!(ProviderKey { provider: ModelProvider::Anthropic, masked: "••••mple".into(), stored_at: 1 }),
+        json!(ModelProvider { name: ProviderName::anthropic(), api: ModelApi::AnthropicMessages, needs_key: true }),
+        json!(ProviderKey { provider: ProviderName::anthropic(), masked: "••••mple".into(), stored_at: 1 }),
         json!(KeyCheck { accepted: false, detail: "The provider does not know this key.".into() }),
     ]);
 }
@@ -128,12 +129,10 @@ fn a_name_is_spelled_alike_in_json_and_as_text() {
         Verdict::ALL.iter().map(|it| (json!(it), it.as_str())).collect(),
         Driver::ALL.iter().map(|it| (json!(it), it.as_str())).collect(),
         ComputerTool::ALL.iter().map(|it| (json!(it), it.as_str())).collect(),
+        ModelApi::ALL.iter().map(|it| (json!(it), it.as_str())).collect(),
     ];
     for (json, text) in others.concat() {
         assert_eq!(json, json!(text));
-    }
-    for provider in ModelProvider::ALL {
-        assert_eq!(json!(provider), json!(provider.as_str()));
     }
 }
 
@@ -207,6 +206,7 @@ fn the_record() {
             content: vec![json!({"type": "text", "text": "Hello"})],
             stop_reason: "end_turn".into(),
             model: "console".into(),
+            api: None,
             usage: Usage { input_tokens: 1, output_tokens: 2, ..Usage::default() },
             cost_microusd: Some(33),
         })),
@@ -389,13 +389,15 @@ fn what_the_edge_asks() {
             capability: "a.b.c".into(),
             fresh_until: 60_000,
         }),
-        json!(ModelKeyRequest { vm_id: id("vm"), provider: ModelProvider::Anthropic }),
+        json!(ModelKeyRequest { vm_id: id("vm"), provider: ProviderName::anthropic() }),
         json!(ModelKey {
             user_id: id("usr"),
             desktop_id: id("dsk"),
             session_id: Some(id("ses")),
+            api: ModelApi::AnthropicMessages,
             base_url: "https://api.anthropic.com".into(),
-            api_key: "sk-example".into(),
+            allow_private: false,
+            api_key: Some("sk-example".into()),
         }),
     ]);
 }

@@ -200,6 +200,7 @@ async fn what_a_dead_process_left_open_is_marked_and_never_replayed() {
                 content: vec![computer("t1", "left_click", json!({"coordinate": [1, 1]})), bash("t2", "rm x")],
                 stop_reason: "tool_use".to_owned(),
                 model: MODEL.to_owned(),
+                api: None,
                 usage: Default::default(),
                 cost_microusd: None,
             }));

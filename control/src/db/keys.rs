@@ -1,13 +1,13 @@
 //! Rows of sealed provider keys.
 
-use protocol::{Millis, UserId, key::ModelProvider};
+use protocol::{Millis, UserId, key::ProviderName};
 use sqlx::FromRow;
 
 use super::{Db, on, read};
 
 #[derive(Debug, Clone)]
 pub struct KeyRow {
-    pub provider: ModelProvider,
+    pub provider: ProviderName,
     pub sealed: String,
     pub key_id: String,
     pub masked: String,
@@ -42,7 +42,7 @@ pub async fn put(db: &Db, user: &UserId, key: &KeyRow) -> sqlx::Result<()> {
         .bind(key.stored_at).execute(pool).await.map(drop))
 }
 
-pub async fn get(db: &Db, user: &UserId, provider: ModelProvider) -> sqlx::Result<Option<KeyRow>> {
+pub async fn get(db: &Db, user: &UserId, provider: &ProviderName) -> sqlx::Result<Option<KeyRow>> {
     on!(db, pool => sqlx::query_as::<_, Raw>("SELECT provider, sealed, key_id, masked, stored_at FROM provider_keys WHERE user_id = $1 AND provider = $2")
         .bind(user.as_str()).bind(provider.as_str()).fetch_optional(pool).await)?.map(row).transpose()
 }
@@ -53,7 +53,7 @@ pub async fn of_user(db: &Db, user: &UserId) -> sqlx::Result<Vec<KeyRow>> {
 }
 
 /// False when there was none.
-pub async fn delete(db: &Db, user: &UserId, provider: ModelProvider) -> sqlx::Result<bool> {
+pub async fn delete(db: &Db, user: &UserId, provider: &ProviderName) -> sqlx::Result<bool> {
     on!(db, pool => sqlx::query("DELETE FROM provider_keys WHERE user_id = $1 AND provider = $2")
         .bind(user.as_str()).bind(provider.as_str()).execute(pool).await.map(|done| done.rows_affected() == 1))
 }

@@ -91,6 +91,7 @@ fn public() -> OpenApiRouter<Shared> {
         .routes(routes!(secrets::list))
         .routes(routes!(secrets::put, secrets::delete))
         .routes(routes!(models::list))
+        .routes(routes!(models::providers))
         .routes(routes!(desktops::list, desktops::create))
         .routes(routes!(desktops::events))
         .routes(routes!(desktops::get, desktops::patch, desktops::delete))

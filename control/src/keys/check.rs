@@ -1,12 +1,13 @@
 //! Asks a provider what it thinks of a key.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use anyhow::Context;
+use http::{HeaderName, HeaderValue, header};
 use protocol::{
     UserId,
     error::{Code, Problem},
-    key::{KeyCheck, ModelProvider},
+    key::{KeyCheck, ProviderName},
+    model::ModelApi,
 };
 use secrecy::ExposeSecret;
 
@@ -14,33 +15,33 @@ use crate::{app::App, error::ApiError};
 
 const ANTHROPIC_VERSION: &str = "2026-10-21";
 
-/// A client that trusts what this system trusts, for model providers alone.
-pub fn client() -> anyhow::Result<reqwest::Client> {
-    let mut roots = rustls::RootCertStore::empty();
-    // A system without certificates can still be worked with: only the check of a key then says that it cannot connect.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .context("choose TLS versions")?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let client = reqwest::Client::builder().tls_backend_preconfigured(tls).redirect(reqwest::redirect::Policy::none());
-    client.build().context("make a client for model providers")
-}
-
-/// Lists one model with the stored key: costs nothing, and only a good key may.
-pub async fn check(app: &App, user: &UserId, provider: ModelProvider) -> Result<KeyCheck, ApiError> {
-    let key = super::open(app, user, provider).await?;
-    let url = format!("{}/v1/models?limit=1", app.settings.anthropic_url.as_str().trim_end_matches('/'));
-    let mut secret = reqwest::header::HeaderValue::from_str(key.expose_secret())
-        .map_err(|_| Problem::new(Code::InvalidValue, "The stored key cannot be sent: store it again."))?;
-    secret.set_sensitive(true);
+/// Lists models with the stored key: costs nothing, and only a good key may.
+pub async fn check(app: &App, user: &UserId, name: &ProviderName) -> Result<KeyCheck, ApiError> {
+    let provider = super::demand_known(app, name)?;
+    let key = super::open(app, user, name).await?;
+    let secret = |text: String| {
+        let mut value = HeaderValue::from_str(&text)
+            .map_err(|_| Problem::new(Code::InvalidValue, "The stored key cannot be sent: store it again."))?;
+        value.set_sensitive(true);
+        Ok::<_, Problem>(value)
+    };
+    let (path, headers) = match provider.api {
+        ModelApi::AnthropicMessages => (
+            "/v1/models?limit=1",
+            vec![
+                (HeaderName::from_static("x-api-key"), secret(key.expose_secret().to_owned())?),
+                (HeaderName::from_static("anthropic-version"), HeaderValue::from_static(ANTHROPIC_VERSION)),
+            ],
+        ),
+        ModelApi::OpenaiResponses | ModelApi::OpenaiChat => {
+            ("/models", vec![(header::AUTHORIZATION, secret(format!("Bearer {}", key.expose_secret()))?)])
+        }
+    };
     let answer = app
-        .provider_client
-        .get(url)
-        .header("x-api-key", secret)
-        .header("anthropic-version", ANTHROPIC_VERSION)
+        .provider_clients
+        .of(provider)
+        .get(provider.url(path))
+        .headers(headers.into_iter().collect())
         .timeout(Duration::from_secs(15))
         .send()
         .await

@@ -6,7 +6,7 @@ use aes_gcm::{
 };
 use anyhow::{Context, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use protocol::{UserId, key::ModelProvider};
+use protocol::{UserId, key::ProviderName};
 use rand::Rng;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
@@ -18,7 +18,7 @@ const NONCE_BYTES: usize = 12;
 /// What is sealed, besides whose it is.
 #[derive(Debug, Clone, Copy)]
 pub enum Sealed<'a> {
-    ProviderKey(ModelProvider),
+    ProviderKey(&'a ProviderName),
     /// A user's secret of this name.
     Secret(&'a str),
 }
@@ -103,9 +103,15 @@ fn aad(user: &UserId, what: Sealed<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
-    const KEY: Sealed<'_> = Sealed::ProviderKey(ModelProvider::Anthropic);
+    static ANTHROPIC: LazyLock<ProviderName> = LazyLock::new(ProviderName::anthropic);
+
+    fn key() -> Sealed<'static> {
+        Sealed::ProviderKey(&ANTHROPIC)
+    }
 
     fn sealer() -> Sealer {
         Sealer::new(&Sealer::generate_master_key().into()).unwrap()
@@ -115,8 +121,8 @@ mod tests {
     fn a_sealed_key_opens_for_its_owner() {
         let (sealer, user) = (sealer(), UserId::generate());
 
-        let sealed = sealer.seal("sk-secret", &user, KEY).unwrap();
-        let opened = sealer.open(&sealed, sealer.key_id(), &user, KEY).unwrap();
+        let sealed = sealer.seal("sk-secret", &user, key()).unwrap();
+        let opened = sealer.open(&sealed, sealer.key_id(), &user, key()).unwrap();
 
         assert_eq!(opened.expose_secret(), "sk-secret");
         assert!(!sealed.contains("secret"));
@@ -125,11 +131,11 @@ mod tests {
     #[test]
     fn a_sealed_key_does_not_open_for_another_user_or_master_key() {
         let (ours, theirs, user) = (sealer(), sealer(), UserId::generate());
-        let sealed = ours.seal("sk-secret", &user, KEY).unwrap();
+        let sealed = ours.seal("sk-secret", &user, key()).unwrap();
 
-        assert!(ours.open(&sealed, ours.key_id(), &UserId::generate(), KEY).is_err());
-        assert!(theirs.open(&sealed, ours.key_id(), &user, KEY).is_err());
-        assert!(theirs.open(&sealed, theirs.key_id(), &user, KEY).is_err());
+        assert!(ours.open(&sealed, ours.key_id(), &UserId::generate(), key()).is_err());
+        assert!(theirs.open(&sealed, ours.key_id(), &user, key()).is_err());
+        assert!(theirs.open(&sealed, theirs.key_id(), &user, key()).is_err());
     }
 
     #[test]
@@ -138,7 +144,7 @@ mod tests {
         let sealed = sealer.seal("hunter2", &user, Sealed::Secret("BANK")).unwrap();
 
         assert!(sealer.open(&sealed, sealer.key_id(), &user, Sealed::Secret("MAIL")).is_err());
-        assert!(sealer.open(&sealed, sealer.key_id(), &user, KEY).is_err());
+        assert!(sealer.open(&sealed, sealer.key_id(), &user, key()).is_err());
         let opened = sealer.open(&sealed, sealer.key_id(), &user, Sealed::Secret("BANK")).unwrap();
         assert_eq!(opened.expose_secret(), "hunter2");
     }
@@ -147,8 +153,8 @@ mod tests {
     fn the_same_key_is_sealed_differently_each_time() {
         let (sealer, user) = (sealer(), UserId::generate());
 
-        let once = sealer.seal("sk-secret", &user, KEY).unwrap();
-        let again = sealer.seal("sk-secret", &user, KEY).unwrap();
+        let once = sealer.seal("sk-secret", &user, key()).unwrap();
+        let again = sealer.seal("sk-secret", &user, key()).unwrap();
 
         assert_ne!(once, again);
     }

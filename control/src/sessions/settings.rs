@@ -50,14 +50,18 @@ pub fn check(settings: &SessionSettings, models: &Models) -> Result<(), Problem>
     Ok(())
 }
 
-/// The model that answers a session; `None` when its user has no key for the model's provider.
+/// The model that answers a session; `None` when its user has no key for the model's provider, and it wants one.
 ///
 /// A model that the operator has taken out of the table since is replaced by the default.
 pub async fn model(app: &App, user: &UserId, settings: &SessionSettings) -> Result<Option<Model>, ApiError> {
     let models = &app.settings.models;
     let model = settings.model.as_deref().and_then(|name| models.get(name)).unwrap_or(models.default());
-    let key = db::keys::get(&app.db, user, model.provider).await?;
-    Ok(key.map(|_| model.clone()))
+    let provider = models.provider(&model.provider);
+    let is_usable = match provider {
+        Some(provider) if provider.needs_key => db::keys::get(&app.db, user, &model.provider).await?.is_some(),
+        provider => provider.is_some(),
+    };
+    Ok(is_usable.then(|| model.clone()))
 }
 
 #[cfg(test)]
@@ -67,7 +71,7 @@ mod tests {
     use super::*;
 
     fn models() -> Models {
-        Models::named("plain").unwrap()
+        Models::named("plain", Default::default()).unwrap()
     }
 
     fn with(change: impl FnOnce(&mut SessionSettings)) -> SessionSettings {
@@ -120,7 +124,7 @@ mod tests {
     fn a_budget_of_money_takes_a_model_whose_prices_are_known() {
         let prices = Prices { input: 1, output: 1, cache_write: 1, cache_read: 1 };
         let priced = Model { prices: Some(prices), ..Model::named("priced") };
-        let models = Models::of(vec![Model::named("plain"), priced]).unwrap();
+        let models = Models::of(vec![Model::named("plain"), priced], Default::default()).unwrap();
 
         let unknown = check(&with(|s| s.budgets.cost_microusd = Some(1)), &models).unwrap_err();
         let known = check(&with(|s| (s.model, s.budgets.cost_microusd) = (Some("priced".into()), Some(1))), &models);

@@ -6,11 +6,12 @@ use protocol::{
     capability::{self, Actor, Capability, Scope},
     edge::{ModelKey, Resolved},
     error::Code,
+    model::ModelApi,
     vm::Assignment,
 };
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Browser, Control, MODEL, Vm};
+use crate::support::{Answer, Browser, Control, MODEL, Vm, provider};
 
 facts!(
     an_owner_is_resolved_to_the_sidecar_with_a_capability,
@@ -19,6 +20,7 @@ facts!(
     nobody_is_told_to_sign_in,
     a_desktop_that_is_not_ready_says_so,
     the_key_of_the_desktops_owner_is_given_for_its_own_vm,
+    where_no_key_is_wanted_none_is_given,
     without_a_key_there_is_none_to_give,
     a_vm_that_serves_no_more_gets_no_key,
     the_model_is_named_where_there_is_a_key,
@@ -124,9 +126,26 @@ async fn the_key_of_the_desktops_owner_is_given_for_its_own_vm(control: Control)
     let key: ModelKey = model_key(&control, &hers).await.expect_status(200).json();
     let other: ModelKey = model_key(&control, &his).await.expect_status(200).json();
 
-    assert_eq!((key.api_key.as_str(), key.desktop_id), ("sk-of-ada", desktop.id));
-    assert_eq!(other.api_key, "sk-of-bob");
+    assert_eq!((key.api_key.as_deref(), key.desktop_id), (Some("sk-of-ada"), desktop.id));
+    assert_eq!(other.api_key.as_deref(), Some("sk-of-bob"));
     assert!(key.base_url.starts_with("http://127.0.0.1:9"));
+}
+
+async fn where_no_key_is_wanted_none_is_given(control: Control) {
+    let house = provider::compatible("house", "http://llm.example.org", false, false);
+    let control = control.with_settings(|settings| settings.models = provider::table([house]));
+    let browser = control.user("ada").await;
+    let (_, vm) = control.ready_desktop(&browser).await;
+    let ask = async |name: &str| {
+        let question = json!({ "vm_id": vm.id(), "provider": name });
+        control.anonymous().post("/internal/v1/model-key", question.to_string()).await
+    };
+
+    let key: ModelKey = ask("house").await.expect_status(200).json();
+    let unknown = ask("nobody").await;
+
+    assert_eq!((key.api_key, key.api, key.allow_private), (None, ModelApi::OpenaiChat, false));
+    assert_eq!(unknown.code(), Code::NotFound);
 }
 
 async fn without_a_key_there_is_none_to_give(control: Control) {

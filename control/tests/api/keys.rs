@@ -6,7 +6,10 @@ use protocol::{
 };
 use serde_json::json;
 
-use crate::support::{Control, provider::Provider};
+use crate::support::{
+    Control,
+    provider::{self, Provider},
+};
 
 facts!(
     a_key_is_shown_masked_and_nowhere_in_full,
@@ -14,7 +17,10 @@ facts!(
     a_deleted_key_is_gone,
     what_is_no_key_or_no_provider_is_refused,
     the_provider_itself_says_whether_it_accepts_a_key,
+    a_key_is_shown_to_its_own_provider_in_its_own_way,
     a_provider_that_says_nothing_about_the_key_is_reported,
+    a_provider_that_sends_elsewhere_is_not_followed,
+    a_name_that_leads_inside_is_not_gone_to,
     one_users_key_is_not_anothers,
 );
 
@@ -70,7 +76,7 @@ async fn what_is_no_key_or_no_provider_is_refused(control: Control) {
 
 async fn the_provider_itself_says_whether_it_accepts_a_key(control: Control) {
     let provider = Provider::accepting(KEY).await;
-    let control = control.with_settings(|settings| settings.anthropic_url = provider.url.parse().unwrap());
+    let control = control.with_settings(|settings| settings.models = provider.models());
     let browser = control.user("ada").await;
 
     browser.put("keys/anthropic", json!({ "key": KEY })).await.expect_status(200);
@@ -82,13 +88,55 @@ async fn the_provider_itself_says_whether_it_accepts_a_key(control: Control) {
     assert!(!bad.detail.is_empty());
 }
 
+async fn a_key_is_shown_to_its_own_provider_in_its_own_way(control: Control) {
+    let provider = Provider::accepting_bearer(KEY).await;
+    let control = control.with_settings(|settings| settings.models = provider.models());
+    let browser = control.user("ada").await;
+
+    browser.put("keys/openai", json!({ "key": KEY })).await.expect_status(200);
+    let good: KeyCheck = browser.order("keys/openai/check").await.expect_status(200).json();
+
+    assert!(good.accepted, "{good:?}");
+    assert_eq!(browser.order("keys/anthropic/check").await.code(), Code::NoProviderKey);
+}
+
+async fn a_provider_that_sends_elsewhere_is_not_followed(control: Control) {
+    let provider = Provider::answering(|_| 307).await;
+    let control = control.with_settings(|settings| settings.models = provider.models());
+    let browser = control.user("ada").await;
+    browser.put("keys/openai", json!({ "key": KEY })).await.expect_status(200);
+
+    let sent_away = browser.order("keys/openai/check").await;
+
+    assert_eq!(sent_away.code(), Code::ProviderRefused);
+    assert!(sent_away.problem().detail.contains("307"), "{}", sent_away.text());
+}
+
+async fn a_name_that_leads_inside_is_not_gone_to(control: Control) {
+    let provider = Provider::accepting_bearer(KEY).await;
+    let at = |name: &str, allow_private| provider::compatible(name, &provider.by_name(), true, allow_private);
+    let models = provider::table([at("inside", true), at("outside", false)]);
+    let control = control.with_settings(|settings| settings.models = models);
+    let browser = control.user("ada").await;
+    for name in ["inside", "outside"] {
+        browser.put(&format!("keys/{name}"), json!({ "key": KEY })).await.expect_status(200);
+    }
+
+    let allowed: KeyCheck = browser.order("keys/inside/check").await.expect_status(200).json();
+    let refused = browser.order("keys/outside/check").await;
+
+    assert!(allowed.accepted, "{allowed:?}");
+    assert_eq!(refused.code(), Code::ProviderRefused);
+    assert!(refused.problem().detail.contains("cannot be reached"), "{}", refused.text());
+}
+
 async fn a_provider_that_says_nothing_about_the_key_is_reported(control: Control) {
     let browser = control.user("ada").await;
     browser.put("keys/anthropic", json!({ "key": KEY })).await.expect_status(200);
 
     let nobody = browser.order("keys/anthropic/check").await;
     let provider = Provider::answering(|_| 529).await;
-    let control = Control::on_sqlite().await.with_settings(|s| s.anthropic_url = provider.url.parse().unwrap());
+    let control = Control::on_sqlite().await.with_settings(|settings| settings.models = provider.models());
     let browser = control.user("ada").await;
     browser.put("keys/anthropic", json!({ "key": KEY })).await.expect_status(200);
     let overloaded = browser.order("keys/anthropic/check").await;

@@ -9,7 +9,7 @@ use protocol::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Browser, Control, MODEL};
+use crate::support::{Browser, Control, MODEL, provider};
 
 facts!(
     a_session_has_settings_from_its_beginning_or_the_usual_ones,
@@ -29,7 +29,9 @@ const PRICES: Prices = Prices { input: 3_000_000, output: 15_000_000, cache_writ
 /// A table with a default of unknown prices, and another model.
 fn with_two_models(control: Control) -> Control {
     let priced = Model { prices: Some(PRICES), ..Model::named("claude-priced") };
-    control.with_settings(|settings| settings.models = Models::of(vec![Model::named(MODEL), priced]).unwrap())
+    control.with_settings(|settings| {
+        settings.models = Models::of(vec![Model::named(MODEL), priced], provider::at(provider::NOWHERE)).unwrap()
+    })
 }
 
 async fn create(browser: &Browser, settings: Value) -> crate::support::Answer {
@@ -172,7 +174,10 @@ async fn the_models_are_listed_without_their_prices(control: Control) {
             { "name": "claude-priced", "provider": "anthropic", "has_prices": true, "default": false },
         ])
     );
+    let providers: Value = program.get("providers").await.expect_status(200).json();
+    assert_eq!(providers, json!([{ "name": "anthropic", "api": "anthropic_messages", "needs_key": true }]));
     assert_eq!(control.anonymous().get("models").await.code(), Code::NotSignedIn);
+    assert_eq!(control.anonymous().get("providers").await.code(), Code::NotSignedIn);
 }
 
 async fn a_program_that_only_sees_changes_no_settings(control: Control) {

@@ -26,6 +26,7 @@ async fn answers(vm: &Vm, session: &SessionId, seq: i64, model: &str, usage: Usa
         content: Vec::new(),
         stop_reason: "end_turn".to_owned(),
         model: model.to_owned(),
+        api: None,
         usage,
         cost_microusd: cost,
     };

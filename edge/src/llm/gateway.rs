@@ -10,10 +10,11 @@ use pingora::{
     upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy},
     utils::tls::{WrappedX509, parse_x509},
 };
-use protocol::{UserId, edge::ModelKey};
+use protocol::{UserId, address::is_private, edge::ModelKey, model::ModelApi};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::meter::Meter;
 use crate::{forward, headers};
@@ -32,6 +33,7 @@ const ANSWERED: &[&str] = &[
     "retry-after",
     "retry-after-ms",
     "request-id",
+    "x-request-id",
     "x-should-retry",
     "date",
     "connection",
@@ -40,15 +42,19 @@ const ANSWERED: &[&str] = &[
 /// A model to ask, with the key that pays for it.
 pub(crate) struct Model {
     pub(crate) user: UserId,
-    pub(crate) base: Url,
-    key: SecretString,
+    api: ModelApi,
+    base: Url,
+    allow_private: bool,
+    key: Option<SecretString>,
     pub(crate) meter: Meter,
 }
 
 impl Model {
     pub(crate) fn new(key: ModelKey) -> Option<Self> {
         let base = Url::parse(&key.base_url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-        Some(Self { user: key.user_id, base, key: key.api_key.into(), meter: Meter::default() })
+        let ModelKey { user_id, api, allow_private, api_key, .. } = key;
+        let meter = Meter::new(api);
+        Some(Self { user: user_id, api, base, allow_private, key: api_key.map(SecretString::from), meter })
     }
 
     pub(crate) fn rewrite(&self, request: &mut RequestHeader) -> pingora::Result<()> {
@@ -58,9 +64,23 @@ impl Model {
         request.insert_header(header::HOST, host)?;
         request.insert_header(header::USER_AGENT, concat!("cloudbot/", env!("CARGO_PKG_VERSION")))?;
         let bad = || pingora::Error::new_in(pingora::ErrorType::InvalidHTTPHeader);
-        request.insert_header("x-api-key", headers::secret(self.key.expose_secret()).ok_or_else(bad)?)?;
-        let path = format!("{}/v1/messages", self.base.path().trim_end_matches('/'));
-        request.set_raw_path(path.as_bytes())
+        if let Some(key) = &self.key {
+            let (name, value) = match self.api {
+                ModelApi::AnthropicMessages => ("x-api-key", headers::secret(key.expose_secret())),
+                ModelApi::OpenaiResponses | ModelApi::OpenaiChat => {
+                    let bearer = Zeroizing::new(format!("Bearer {}", key.expose_secret()));
+                    ("authorization", headers::secret(&bearer))
+                }
+            };
+            request.insert_header(name, value.ok_or_else(bad)?)?;
+        }
+        // Anthropic's base URL is without a version, OpenAI's with it, as the clients of each want it.
+        let path = match self.api {
+            ModelApi::AnthropicMessages => "/v1/messages",
+            ModelApi::OpenaiResponses => "/responses",
+            ModelApi::OpenaiChat => "/chat/completions",
+        };
+        request.set_raw_path(format!("{}{path}", self.base.path().trim_end_matches('/')).as_bytes())
     }
 
     pub(crate) fn answered(&mut self, response: &mut ResponseHeader) {
@@ -102,11 +122,16 @@ impl Provider {
         Self { roots: OnceCell::new() }
     }
 
-    pub(crate) async fn peer(&self, base: &Url) -> anyhow::Result<HttpPeer> {
+    /// Where a model is: of a name that leads inside only if its operator has said that it may.
+    pub(crate) async fn peer(&self, Model { base, allow_private, .. }: &Model) -> anyhow::Result<HttpPeer> {
         let host = base.host_str().context("the provider's URL has no host")?.trim_matches(['[', ']']);
         let port = base.port_or_known_default().context("the provider's URL has no port")?;
         let tls = base.scheme() == "https";
-        let mut peer = HttpPeer::new(crate::look_up(host, port).await?, tls, host.to_owned());
+        let mut found = crate::addresses(host, port).await?.filter(|found| *allow_private || !is_private(found.ip()));
+        let address = found.next().with_context(|| {
+            format!("{host} has no address outside of private networks: set allow_private if one inside is meant")
+        })?;
+        let mut peer = HttpPeer::new(address, tls, host.to_owned());
         if tls {
             peer.options.ca = Some(self.roots.get_or_try_init(roots).await?.clone());
         }

@@ -1,16 +1,17 @@
 //! Counts the tokens of an answer while it streams by: a pure parser that never holds the stream back.
 
-use protocol::event::Usage;
+use protocol::{event::Usage, model::ModelApi};
 use serde::Deserialize;
 
-/// Longer lines carry content, not counts.
-const MAX_LINE: usize = 64 << 10;
+/// Longer lines carry content, not counts. OpenAI's last event repeats the whole answer beside its counts.
+const MAX_LINE: usize = 1 << 20;
 /// An answer that does not stream is one JSON document.
 const MAX_DOCUMENT: usize = 4 << 20;
 
 /// The state of one answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Meter {
+    api: ModelApi,
     mode: Mode,
     buffer: Vec<u8>,
     /// Is the line that comes too long to be looked at?
@@ -28,25 +29,41 @@ enum Mode {
 
 #[derive(Deserialize)]
 struct Event {
-    message: Option<Message>,
+    message: Option<Holder>,
+    response: Option<Holder>,
     usage: Option<Counts>,
 }
 
 #[derive(Deserialize)]
-struct Message {
+struct Holder {
     usage: Option<Counts>,
 }
 
-/// A later event repeats some counts and leaves others out.
+/// Of all languages. A later event repeats some counts and leaves others out.
 #[derive(Deserialize)]
 struct Counts {
+    #[serde(alias = "prompt_tokens")]
     input_tokens: Option<u64>,
+    #[serde(alias = "completion_tokens")]
     output_tokens: Option<u64>,
     cache_creation_input_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
+    #[serde(alias = "prompt_tokens_details")]
+    input_tokens_details: Option<Details>,
+}
+
+/// OpenAI's: a part of the input.
+#[derive(Deserialize)]
+struct Details {
+    cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
 }
 
 impl Meter {
+    pub(crate) fn new(api: ModelApi) -> Self {
+        Self { api, mode: Mode::Off, buffer: Vec::new(), skipping: false, total: Usage::default() }
+    }
+
     /// The answer begins, as an event stream or as one document.
     pub(crate) fn begin(&mut self, streams: bool) {
         self.mode = if streams { Mode::Stream } else { Mode::Document };
@@ -99,13 +116,21 @@ impl Meter {
 
     fn count(&mut self, json: &[u8]) {
         let Ok(event) = serde_json::from_slice::<Event>(json) else { return };
+        let held = [event.message, event.response].into_iter().flatten().filter_map(|holder| holder.usage);
         // Counts are of the whole answer so far, so the last one holds.
-        for counts in [event.message.and_then(|message| message.usage), event.usage].into_iter().flatten() {
+        for counts in held.chain(event.usage) {
             let newer = |now: &mut u64, then: Option<u64>| *now = then.unwrap_or(*now);
             newer(&mut self.total.input_tokens, counts.input_tokens);
             newer(&mut self.total.output_tokens, counts.output_tokens);
             newer(&mut self.total.cache_creation_input_tokens, counts.cache_creation_input_tokens);
             newer(&mut self.total.cache_read_input_tokens, counts.cache_read_input_tokens);
+            if self.api != ModelApi::AnthropicMessages
+                && let Some(Details { cached_tokens, cache_write_tokens }) = counts.input_tokens_details
+            {
+                let (read, written) = (cached_tokens.unwrap_or(0), cache_write_tokens.unwrap_or(0));
+                (self.total.cache_read_input_tokens, self.total.cache_creation_input_tokens) = (read, written);
+                self.total.input_tokens = self.total.input_tokens.saturating_sub(read.saturating_add(written));
+            }
         }
     }
 }
@@ -125,7 +150,7 @@ mod tests {
     }
 
     fn metered(streams: bool, pieces: &[&[u8]]) -> Usage {
-        let mut meter = Meter::default();
+        let mut meter = Meter::new(ModelApi::AnthropicMessages);
         meter.begin(streams);
         pieces.iter().for_each(|piece| meter.read(piece));
         meter.total()
@@ -146,8 +171,29 @@ mod tests {
     }
 
     #[test]
+    fn openais_counts_are_told_apart_alike() {
+        let expected =
+            Usage { input_tokens: 20, output_tokens: 15, cache_creation_input_tokens: 3, cache_read_input_tokens: 7 };
+        let responses = format!(
+            "data: {{\"type\":\"response.completed\",\"response\":{{\"output\":[\"{}\"],\"usage\":{{\"input_tokens\":30,\
+            \"input_tokens_details\":{{\"cached_tokens\":7,\"cache_write_tokens\":3}},\"output_tokens\":15}}}}}}\n\n",
+            "x".repeat(200_000)
+        );
+        let chat = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":30,\"completion_tokens\":15,\
+            \"prompt_tokens_details\":{\"cached_tokens\":7,\"cache_write_tokens\":3}}}\n\ndata: [DONE]\n\n";
+
+        for (api, stream) in [(ModelApi::OpenaiResponses, responses.as_str()), (ModelApi::OpenaiChat, chat)] {
+            let mut meter = Meter::new(api);
+            meter.begin(true);
+            stream.as_bytes().chunks(1000).for_each(|piece| meter.read(piece));
+
+            assert_eq!(meter.total(), expected, "{api:?}");
+        }
+    }
+
+    #[test]
     fn a_refused_call_costs_nothing() {
-        let mut meter = Meter::default();
+        let mut meter = Meter::new(ModelApi::AnthropicMessages);
 
         meter.read(STREAM.as_bytes());
 
@@ -156,7 +202,7 @@ mod tests {
 
     #[test]
     fn an_endless_line_takes_no_memory_and_hides_nothing_behind_it() {
-        let mut meter = Meter::default();
+        let mut meter = Meter::new(ModelApi::AnthropicMessages);
         meter.begin(true);
         for _ in 0..1_000 {
             meter.read(&[b'x'; 1_000]);

@@ -46,13 +46,16 @@ async fn no_secret_no_query_and_no_id_of_a_file_is_written_down() {
     let vm = VmId::generate();
     world.control.pays(
         &vm,
+        "anthropic",
         ModelKey {
             user_id: UserId::generate(),
             desktop_id: DesktopId::generate(),
             session_id: None,
             // Nobody listens there.
             base_url: "http://127.0.0.1:1".into(),
-            api_key: "sk-ant-key".into(),
+            api: protocol::model::ModelApi::AnthropicMessages,
+            allow_private: true,
+            api_key: Some("sk-ant-key".into()),
         },
     );
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use protocol::{DesktopId, UserId, VmId, edge::ModelKey, error::Code, vm::server_name};
+use protocol::{DesktopId, UserId, VmId, edge::ModelKey, error::Code, model::ModelApi, vm::server_name};
 use tokio::sync::mpsc;
 
 use crate::support::{
@@ -17,16 +17,21 @@ const PATH: &str = "/llm/anthropic/v1/messages";
 
 async fn paying_vm(world: &World, provider: &Upstream) -> (VmId, reqwest::Client) {
     let vm = VmId::generate();
-    let key = ModelKey {
+    world.control.pays(&vm, "anthropic", key(ModelApi::AnthropicMessages, provider));
+    let client = world.vm_client(Some(&server_name(&vm)));
+    (vm, client)
+}
+
+fn key(api: ModelApi, provider: &Upstream) -> ModelKey {
+    ModelKey {
         user_id: UserId::generate(),
         desktop_id: DesktopId::generate(),
         session_id: None,
+        api,
         base_url: format!("http://{}/gateway/", provider.address),
-        api_key: KEY.into(),
-    };
-    world.control.pays(&vm, key);
-    let client = world.vm_client(Some(&server_name(&vm)));
-    (vm, client)
+        allow_private: true,
+        api_key: Some(KEY.into()),
+    }
 }
 
 async fn echoing_provider() -> Upstream {
@@ -77,6 +82,72 @@ async fn the_provider_gets_the_owners_key_and_nothing_of_the_vms_own() {
 }
 
 #[tokio::test]
+async fn each_provider_gets_its_key_in_its_own_way_and_place() {
+    let world = World::start().await;
+    let provider = echoing_provider().await;
+    let vm = VmId::generate();
+    world.control.pays(&vm, "openai", key(ModelApi::OpenaiResponses, &provider));
+    world.control.pays(&vm, "house", ModelKey { api_key: None, ..key(ModelApi::OpenaiChat, &provider) });
+    let client = world.vm_client(Some(&server_name(&vm)));
+    let post = async |path: &str| client.post(world.vm_url(path)).body("{}").send().await.unwrap();
+
+    let responses = Seen::read(post("/llm/openai/v1/responses").await).await;
+    let chat = Seen::read(post("/llm/house/v1/chat/completions").await).await;
+
+    assert_eq!(responses.path, "/gateway/responses");
+    assert_eq!(responses.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
+    assert_eq!(responses.header("x-api-key"), None);
+    assert_eq!((chat.path.as_str(), chat.header("authorization")), ("/gateway/chat/completions", None));
+    // Another language than the provider speaks is none of its addresses.
+    assert_eq!(post("/llm/openai/v1/messages").await.status(), 404);
+    assert_eq!(post("/llm/house/v1/responses").await.status(), 404);
+}
+
+#[tokio::test]
+async fn a_name_that_leads_inside_is_not_gone_to_unless_its_operator_says_so() {
+    let world = World::start().await;
+    let provider = echoing_provider().await;
+    let vm = VmId::generate();
+    let base_url = format!("http://localhost:{}", provider.address.port());
+    for (name, allow_private) in [("inside", true), ("outside", false)] {
+        let key = ModelKey { allow_private, base_url: base_url.clone(), ..key(ModelApi::OpenaiChat, &provider) };
+        world.control.pays(&vm, name, key);
+    }
+    let client = world.vm_client(Some(&server_name(&vm)));
+    let post = async |name: &str| {
+        client.post(world.vm_url(&format!("/llm/{name}/v1/chat/completions"))).body("{}").send().await.unwrap()
+    };
+
+    assert_eq!(post("inside").await.status(), 200);
+    let connections = provider.connections();
+    let refused = problem(post("outside").await).await;
+
+    assert_eq!((refused.code, provider.connections()), (Code::Unavailable, connections));
+}
+
+#[tokio::test]
+async fn a_provider_that_sends_elsewhere_says_nothing_of_where() {
+    let world = World::start().await;
+    let provider = Upstream::start(
+        None,
+        Arc::new(|_| {
+            Box::pin(async move {
+                let mut answer = json(307, &"elsewhere");
+                answer.headers_mut().insert("location", "http://169.254.169.254/".parse().unwrap());
+                answer
+            })
+        }),
+    )
+    .await;
+    let (_vm, client) = paying_vm(&world, &provider).await;
+
+    let answer = client.post(world.vm_url(PATH)).body("{}").send().await.unwrap();
+
+    assert_eq!((answer.status().as_u16(), answer.headers().get("location")), (307, None));
+    assert_eq!(provider.connections(), 1);
+}
+
+#[tokio::test]
 async fn without_a_key_the_sidecar_can_tell() {
     let world = World::start().await;
     let client = world.vm_client(Some(&server_name(&VmId::generate())));
@@ -100,7 +171,9 @@ async fn one_path_and_one_method_is_all_there_is() {
     let (_vm, client) = paying_vm(&world, &provider).await;
 
     assert_eq!(client.get(world.vm_url(PATH)).send().await.unwrap().status(), 405);
-    for path in ["/llm/anthropic/v1/models", "/llm/anthropic/v1/messages/batches", "/llm/openai/v1/responses", "/llm"] {
+    for path in
+        ["/llm/anthropic/v1/models", "/llm/anthropic/v1/messages/batches", "/llm/OPENAI/v1/responses", "/llm/", "/llm"]
+    {
         assert_eq!(client.post(world.vm_url(path)).body("{}").send().await.unwrap().status(), 404, "{path}");
     }
     assert_eq!(provider.connections(), 0);

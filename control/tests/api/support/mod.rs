@@ -64,8 +64,7 @@ impl Control {
             settings: Settings {
                 public_url: ORIGIN.parse().expect("a URL"),
                 vm_url: "https://127.0.0.1:8443".parse().expect("a URL"),
-                anthropic_url: provider::NOWHERE.parse().expect("a URL"),
-                models: Models::named(MODEL).expect("a table"),
+                models: Models::named(MODEL, provider::at(provider::NOWHERE)).expect("a table"),
                 desktops_per_user: 2,
             },
             sealer: Sealer::new(&Sealer::generate_master_key().into()).expect("a sealer"),
@@ -77,7 +76,7 @@ impl Control {
             hub: Default::default(),
             provisioner: Arc::new(cloud.clone()),
             wake: Default::default(),
-            provider_client: control::keys::check::client().expect("an HTTP client"),
+            provider_clients: control::keys::outside::Clients::new().expect("an HTTP client"),
             since: clock.now(),
             clock,
         });

@@ -16,6 +16,7 @@ use protocol::{
     DesktopId, VmId,
     edge::{Credential, ModelKey, ModelKeyRequest, Resolve, Resolved},
     error::{Code, Problem},
+    key::ProviderName,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +35,7 @@ pub(crate) struct Control {
 #[derive(Default)]
 struct State {
     resolves: Mutex<HashMap<(String, DesktopId), Result<Resolved, Problem>>>,
-    keys: Mutex<HashMap<VmId, ModelKey>>,
+    keys: Mutex<HashMap<(VmId, ProviderName), ModelKey>>,
     resolved: AtomicUsize,
     events: Mutex<Option<mpsc::Receiver<Bytes>>>,
     events_closed: CancellationToken,
@@ -61,8 +62,8 @@ impl Control {
         self.state.resolves.lock().unwrap().insert((credential.to_owned(), desktop.clone()), answer);
     }
 
-    pub(crate) fn pays(&self, vm: &VmId, key: ModelKey) {
-        self.state.keys.lock().unwrap().insert(vm.clone(), key);
+    pub(crate) fn pays(&self, vm: &VmId, provider: &str, key: ModelKey) {
+        self.state.keys.lock().unwrap().insert((vm.clone(), provider.parse().unwrap()), key);
     }
 
     /// How often it was asked where a desktop is.
@@ -112,7 +113,7 @@ impl State {
     }
 
     fn model_key(&self, asked: &ModelKeyRequest) -> Response<Body> {
-        match self.keys.lock().unwrap().get(&asked.vm_id) {
+        match self.keys.lock().unwrap().get(&(asked.vm_id.clone(), asked.provider.clone())) {
             Some(key) => json(200, key),
             None => json(409, &Problem::new(Code::NoProviderKey, "Store a key of Anthropic in the settings.")),
         }

@@ -34,8 +34,10 @@ pub enum Permission {
 pub fn permission(settings: &SessionSettings, tool: &ToolUse) -> Permission {
     let risk = risk(tool);
     match settings.tools.get(tool.called()) {
-        Some(ToolRule::Allow) => Permission::Granted,
         Some(ToolRule::Deny) => Permission::Refused,
+        // Only a person can acknowledge one.
+        _ if !tool.safety_checks.is_empty() => Permission::Asked(risk),
+        Some(ToolRule::Allow) => Permission::Granted,
         Some(ToolRule::Ask) => Permission::Asked(risk),
         None => match settings.approvals {
             ApprovalPolicy::Never => Permission::Granted,
@@ -47,6 +49,9 @@ pub fn permission(settings: &SessionSettings, tool: &ToolUse) -> Permission {
 }
 
 fn risk(tool: &ToolUse) -> Option<Risk> {
+    if !tool.safety_checks.is_empty() {
+        return Some(Risk::SafetyCheck);
+    }
     let text = |name: &str| tool.input.get(name).and_then(Value::as_str).unwrap_or_default();
     match tool.called() {
         "bash" => Some(Risk::Shell),
@@ -88,6 +93,8 @@ pub fn shown(tool: &ToolUse) -> Option<String> {
         }
         other => plain(other),
     };
+    let checks: String = tool.safety_checks.iter().map(|check| format!("safety check: {}\n", visible(check))).collect();
+    let text = if checks.is_empty() { text } else { format!("{}\n{checks}", text.trim_end_matches('\n')) };
     (text.chars().count() <= MAX_SHOWN).then_some(text)
 }
 

@@ -6,11 +6,30 @@ use serde_json::json;
 use super::*;
 
 fn computer(name: &str, input: Value) -> ToolUse {
-    ToolUse { id: "t".to_owned(), name: name.to_owned(), toolset: Some("computer".to_owned()), input }
+    ToolUse {
+        id: "t".to_owned(),
+        name: name.to_owned(),
+        toolset: Some("computer".to_owned()),
+        input,
+        ..ToolUse::default()
+    }
 }
 
 fn plain_tool(name: &str, input: Value) -> ToolUse {
     ToolUse { toolset: None, ..computer(name, input) }
+}
+
+#[test]
+fn what_its_provider_wants_acknowledged_needs_a_person_whatever_is_allowed() {
+    let checks = vec!["The page gives\u{200b} orders.".to_owned()];
+    let click = ToolUse { safety_checks: checks, ..computer("left_click", json!({"coordinate": [1, 2]})) };
+    let ruled =
+        |rule| SessionSettings { tools: [("left_click".to_owned(), rule)].into(), ..SessionSettings::default() };
+
+    assert_eq!(under(ApprovalPolicy::Never, &click), Permission::Asked(Some(Risk::SafetyCheck)));
+    assert_eq!(permission(&ruled(ToolRule::Allow), &click), Permission::Asked(Some(Risk::SafetyCheck)));
+    assert_eq!(permission(&ruled(ToolRule::Deny), &click), Permission::Refused);
+    assert_eq!(shown(&click).unwrap(), "[1,2]\nsafety check: The page gives\\u{200b} orders.\n");
 }
 
 fn under(approvals: ApprovalPolicy, tool: &ToolUse) -> Permission {

@@ -97,6 +97,7 @@ mod tests {
                 content: Vec::new(),
                 stop_reason: "tool_use".to_owned(),
                 model: "m".to_owned(),
+                api: None,
                 usage,
                 cost_microusd: Some(PRICES.cost_microusd(&usage)),
             });

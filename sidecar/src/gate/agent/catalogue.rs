@@ -31,10 +31,15 @@ pub enum Touch {
 }
 
 impl Tool {
+    /// Is it mouse, keyboard or screen?
+    pub fn is_computer(&self) -> bool {
+        self.toolset.is_some()
+    }
+
     /// A use of this tool, as [`tools::plan`](super::tools::plan) reads it.
     pub fn used(&self, input: Value) -> ToolUse {
         let toolset = self.toolset.map(str::to_owned);
-        ToolUse { id: String::new(), name: self.name.to_owned(), toolset, input }
+        ToolUse { name: self.name.to_owned(), toolset, input, ..ToolUse::default() }
     }
 }
 
@@ -67,6 +72,11 @@ pub fn tools() -> Vec<Tool> {
     });
     tools.extend(own::definitions().iter().filter_map(of_our_own));
     tools
+}
+
+/// The family to which the tool of this name belongs.
+pub fn toolset_of(name: &str) -> Option<&'static str> {
+    tools().iter().find(|tool| tool.name == name)?.toolset
 }
 
 /// Is the result of this tool a picture?

@@ -89,7 +89,7 @@ fn command(said: &str) -> Result<Command, String> {
         "/help" => Err(COMMANDS.to_owned()),
         _ if name.starts_with('/') => Err(format!("There is no command {name}.\n\n{COMMANDS}")),
         _ => Err(format!(
-            "No model is connected, so nobody here can understand that. Store an Anthropic API key under Settings, \
+            "No model is connected, so nobody here can understand that. Store a model provider's key under Settings, \
              Model keys, and the agent answers from the next message on. Until then this chat is a console.\n\n{COMMANDS}"
         )),
     }

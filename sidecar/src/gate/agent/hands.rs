@@ -28,8 +28,8 @@ pub struct Hands<'a> {
     pub session: &'a SessionId,
     /// The size of the screenshot that the model saw last.
     pub picture: Option<Size>,
-    /// Does the model know the screen by the single tool of earlier models?
-    pub is_single: bool,
+    /// Does every result show the screen?
+    pub shows: bool,
 }
 
 impl Hands<'_> {
@@ -74,15 +74,15 @@ impl Hands<'_> {
         }
         let mut trace = ActionTrace::default();
         let outcome = self.doer().carry_out(action.clone(), false).await?;
-        if !self.is_single {
+        if !self.shows {
             trace = self.trace(mark).await;
         }
         (trace.settled, trace.waited_ms) = (Some(outcome.settled), Some(outcome.waited_ms));
         trace.changed = outcome.changed;
-        if !self.is_single {
+        if !self.shows {
             return Ok((words(done), trace));
         }
-        // The single tool of earlier models answers every action with what the screen looks like then.
+        // Some tools answer every action with what the screen looks like then.
         let (shot, format) = self.doer().look(None).await?;
         let screen = shot.screen;
         let picture = self.show(shot, format).await?;

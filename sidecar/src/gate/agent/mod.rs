@@ -41,7 +41,7 @@ use super::{
     desk::Desk,
     edge::EdgeError,
     lease::Lease,
-    model::{anthropic::Anthropic, notices},
+    model::{call::Caller, notices},
     patience::{Backoff, Told},
 };
 
@@ -52,7 +52,7 @@ pub struct Agent(Arc<Inner>);
 struct Inner {
     journal: Journal,
     desk: Desk,
-    model: Anthropic,
+    model: Caller,
     live: Live,
     lease: Lease,
     masks: Masks,
@@ -88,7 +88,7 @@ impl Current {
 
 impl Agent {
     pub fn new(journal: Journal, desk: Desk, lease: Lease) -> Self {
-        let model = Anthropic::new(journal.edge.clone());
+        let model = Caller::new(journal.edge.clone());
         Self(Arc::new(Inner {
             journal,
             desk,

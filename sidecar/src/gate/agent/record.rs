@@ -18,13 +18,19 @@ use serde_json::Value;
 use super::{console, stuck};
 
 /// One use of a tool, as the model asked for it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ToolUse {
     pub id: String,
     pub name: String,
     /// The family that the tool belongs to, echoed to the model.
     pub toolset: Option<String>,
     pub input: Value,
+    /// The provider wants its result to show the screen.
+    pub wants_picture: bool,
+    /// What the provider wants a person to acknowledge before.
+    pub safety_checks: Vec<String>,
+    /// Why it cannot be run, whatever it is.
+    pub fault: Option<String>,
 }
 
 impl ToolUse {
@@ -38,7 +44,15 @@ impl ToolUse {
             name: block.get("name")?.as_str()?.to_owned(),
             toolset: block.get("toolset_name").and_then(Value::as_str).map(str::to_owned),
             input: block.get("input").cloned().unwrap_or_else(|| Value::Object(Default::default())),
+            wants_picture: block.get("picture").and_then(Value::as_bool).unwrap_or(false),
+            safety_checks: texts(block.get("safety_checks")),
+            fault: block.get("fault").and_then(Value::as_str).map(str::to_owned),
         })
+    }
+
+    /// Does its result show the screen, whatever it does?
+    pub fn shows_the_screen(&self) -> bool {
+        self.wants_picture || self.is_single()
     }
 
     /// What it is called where tools are ruled: the action's name, for the single tool of earlier models.
@@ -191,20 +205,15 @@ impl Record {
         }
         self.last_usage = message.usage;
         self.spent.steps += 1;
-        let Usage { input_tokens, output_tokens, cache_creation_input_tokens, cache_read_input_tokens } =
-            &mut self.spent.usage;
-        *input_tokens += message.usage.input_tokens;
-        *output_tokens += message.usage.output_tokens;
-        *cache_creation_input_tokens += message.usage.cache_creation_input_tokens;
-        *cache_read_input_tokens += message.usage.cache_read_input_tokens;
-        self.spent.cost_microusd += message.cost_microusd.unwrap_or(0);
+        self.spent.usage.add(&message.usage);
+        self.spent.cost_microusd = self.spent.cost_microusd.saturating_add(message.cost_microusd.unwrap_or(0));
     }
 
     fn answered(&mut self, result: ToolResult) {
         let Some(turn) = &mut self.turn else { return };
         let Some(tool) = turn.uses.iter().find(|tool| tool.id == result.tool_use_id) else { return };
         self.steps.push(stuck::step(tool, &result));
-        if tool.called() == "screenshot" || (tool.is_single() && tool.called() != "zoom") {
+        if tool.called() == "screenshot" || (tool.shows_the_screen() && tool.called() != "zoom") {
             let shown = result.content.iter().find_map(|block| match block {
                 ResultBlock::Image { picture } => Some(picture.size),
                 ResultBlock::Text { .. } => None,
@@ -332,6 +341,11 @@ impl Record {
     pub fn picture(&self) -> Option<Size> {
         self.picture
     }
+}
+
+fn texts(value: Option<&Value>) -> Vec<String> {
+    let values = value.and_then(Value::as_array).into_iter().flatten();
+    values.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn millis(ms: Millis) -> Duration {

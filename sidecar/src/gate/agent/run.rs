@@ -30,7 +30,7 @@ use crate::{
     gate::{
         clock,
         edge::EdgeError,
-        model::anthropic::Question,
+        model::call::Question,
         patience::{Backoff, Told},
     },
     link::Call,
@@ -178,6 +178,7 @@ impl<'a> Runner<'a> {
                     model: &model,
                     system_prompt: settings.system_prompt.as_deref(),
                     max_tokens: budget::max_tokens(&self.record, &settings.budgets, &model),
+                    tools: &[],
                     message_id: &message_id,
                 };
                 tokio::select! {
@@ -203,6 +204,7 @@ impl<'a> Runner<'a> {
             content: said.content,
             stop_reason: said.stop_reason.to_owned(),
             model: console::NAME.to_owned(),
+            api: None,
             usage: Usage::default(),
             cost_microusd: None,
         }
@@ -217,7 +219,7 @@ impl<'a> Runner<'a> {
     async fn use_tool(&mut self, message: MessageId, tool: ToolUse) {
         self.memory.begin(&message, &tool);
         self.tell(ChatDown::ToolStarted { tool_use_id: tool.id.clone() });
-        let cut = match self.unless_cut(self.hands(tool.is_single()).run(&tool)).await {
+        let cut = match self.unless_cut(self.hands(tool.shows_the_screen()).run(&tool)).await {
             Ok(result) => return self.memory.finish(&message, result),
             Err(cut) => cut,
         };
@@ -253,8 +255,8 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn hands(&self, is_single: bool) -> Hands<'_> {
-        Hands { agent: self.agent, session: &self.session, picture: self.record.picture(), is_single }
+    fn hands(&self, shows: bool) -> Hands<'_> {
+        Hands { agent: self.agent, session: &self.session, picture: self.record.picture(), shows }
     }
 
     async fn await_verdict(&mut self, approval: i64) -> Result<(), EdgeError> {

@@ -35,6 +35,7 @@ fn answered(stop_reason: &str, content: Vec<Value>) -> AssistantMessage {
         content,
         stop_reason: stop_reason.to_owned(),
         model: "m".to_owned(),
+        api: None,
         usage: Default::default(),
         cost_microusd: None,
     }

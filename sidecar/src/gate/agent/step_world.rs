@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::question;
-use crate::gate::{agent::record::tool_uses, model::history};
+use crate::gate::{agent::record::tool_uses, model::messages::history};
 
 /// control's side of a session: it numbers, refuses what is late, and knows a repeat.
 #[derive(Default)]
@@ -217,6 +217,7 @@ impl World {
             content,
             stop_reason: stop_reason.to_owned(),
             model: "m".to_owned(),
+            api: None,
             usage: Default::default(),
             cost_microusd: None,
         })

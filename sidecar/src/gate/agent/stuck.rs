@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     fn done(name: &str, input: Value, screen: Option<&str>) -> Step {
-        let tool = ToolUse { id: String::new(), name: name.to_owned(), toolset: Some("computer".to_owned()), input };
+        let tool = ToolUse { name: name.to_owned(), toolset: Some("computer".to_owned()), input, ..ToolUse::default() };
         let picture = |sha256: &str| Picture {
             sha256: sha256.to_owned(),
             media_type: "image/jpeg".to_owned(),

@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::{own, record::ToolUse};
 
 const LONGEST_S: f64 = 60.0;
+/// What the desk takes for one drag.
+const MAX_PATH: usize = 1000;
 
 /// What is to be done for one use of a tool.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +34,9 @@ pub enum Task {
 
 /// Reads a use of a tool; the error is what the model reads.
 pub fn plan(tool: &ToolUse) -> Result<Task, String> {
+    if let Some(fault) = &tool.fault {
+        return Err(format!("Error: {fault}"));
+    }
     match (tool.toolset.as_deref(), tool.name.as_str()) {
         (Some("computer"), member) => computer(member, &tool.input),
         // The single tool of earlier models: its actions are named and built as the members are.
@@ -93,10 +98,20 @@ fn computer(member: &str, input: &Value) -> Result<Task, String> {
         "left_click" => click(Button::Left, 1, "Clicked."),
         "right_click" => click(Button::Right, 1, "Right-clicked."),
         "middle_click" => click(Button::Middle, 1, "Middle-clicked."),
+        "back_click" => click(Button::Back, 1, "Clicked."),
+        "forward_click" => click(Button::Forward, 1, "Clicked."),
         "double_click" => click(Button::Left, 2, "Double-clicked."),
         "triple_click" => click(Button::Left, 3, "Triple-clicked."),
         "left_click_drag" => {
             let path = vec![point(input, "start_coordinate")?, point(input, "coordinate")?];
+            act(Action::Drag { path, modifiers: modifiers(input)? }, "Dragged.")
+        }
+        "drag" => {
+            let points = input.get("path").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let path: Option<Vec<Point>> = points.iter().map(point_of).collect();
+            let path = path
+                .filter(|path| (2..=MAX_PATH).contains(&path.len()))
+                .ok_or("Error: `path` must be 2 to 1000 points [x, y] in whole pixels of the screenshot")?;
             act(Action::Drag { path, modifiers: modifiers(input)? }, "Dragged.")
         }
         "scroll" => {
@@ -170,10 +185,17 @@ fn point(input: &Value, name: &str) -> Result<Point, String> {
 fn optional_point(input: &Value, name: &str) -> Result<Option<Point>, String> {
     match input.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => match numbers(value).as_deref() {
-            Some([x, y]) => Ok(Some(Point { x: *x, y: *y })),
-            _ => Err(format!("Error: `{name}` must be [x, y] in whole pixels of the screenshot")),
+        Some(value) => match point_of(value) {
+            None => Err(format!("Error: `{name}` must be [x, y] in whole pixels of the screenshot")),
+            point => Ok(point),
         },
+    }
+}
+
+fn point_of(value: &Value) -> Option<Point> {
+    match numbers(value)?.as_slice() {
+        [x, y] => Some(Point { x: *x, y: *y }),
+        _ => None,
     }
 }
 
@@ -211,7 +233,13 @@ mod tests {
     use super::*;
 
     fn member(name: &str, input: Value) -> ToolUse {
-        ToolUse { id: "t".to_owned(), name: name.to_owned(), toolset: Some("computer".to_owned()), input }
+        ToolUse {
+            id: "t".to_owned(),
+            name: name.to_owned(),
+            toolset: Some("computer".to_owned()),
+            input,
+            ..ToolUse::default()
+        }
     }
 
     fn done(name: &str, input: Value) -> String {
@@ -331,7 +359,7 @@ mod tests {
             let toolset = toolset.then(|| "computer".to_owned());
             for name in [name.as_str(), "zoom", "scroll", "left_click_drag", "hold_key"] {
                 let input = json!({"text": json, "coordinate": [n, n], "region": [n, 0, 1, n], "duration": n, "scroll_amount": n});
-                let _ = plan(&ToolUse { id: String::new(), name: name.to_owned(), toolset: toolset.clone(), input });
+                let _ = plan(&ToolUse { name: name.to_owned(), toolset: toolset.clone(), input, ..ToolUse::default() });
             }
         }
     }

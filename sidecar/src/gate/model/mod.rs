@@ -1,10 +1,14 @@
-//! Talking with a model: the streaming Messages API, through the edge, which holds the key.
+//! Talking with a model, through the edge, which holds the key: one module for each language, `call` for all.
 
-pub mod anthropic;
-pub mod assemble;
-pub mod history;
+pub mod assembly;
+pub mod call;
+pub mod chat;
+pub mod conversation;
+pub mod language;
+pub mod messages;
 pub mod notices;
 pub mod pictures;
+pub mod prompt;
+pub mod responses;
 pub mod retry;
 pub mod sse;
-pub mod wire;

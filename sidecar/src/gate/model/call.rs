@@ -1,6 +1,6 @@
-//! Asking Anthropic's Messages API for the next message, as often as it takes and no oftener.
+//! Asking a model for the next message, as often as it takes and no oftener.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -11,18 +11,18 @@ use protocol::{
     error::{Code, Problem},
     event::AssistantMessage,
     model::Model,
-    paths::LLM_ANTHROPIC_MESSAGES,
+    paths::llm_path,
 };
 use reqwest::{Method, Response};
 use serde_json::Value;
 
 use super::{
-    assemble::{Assembly, Seen, Whole},
-    history,
+    assembly::{Broken, Ids, Seen, Whole},
+    conversation,
+    language::{self, Asked, Assembly, ToolDefinition},
     pictures::{Loaded, Pictures},
     retry,
     sse::SseParser,
-    wire,
 };
 use crate::gate::{
     agent::{Agent, record::Record, run::Waiting},
@@ -36,8 +36,8 @@ const MAX_STORED: usize = 7 << 19;
 /// Until the first byte: the provider may read a long conversation first.
 const BEGIN_WITHIN: Duration = Duration::from_secs(300);
 
-/// The way to the provider, through the edge.
-pub struct Anthropic {
+/// The way to the providers, through the edge.
+pub struct Caller {
     edge: Edge,
     pub pictures: Pictures,
 }
@@ -51,16 +51,18 @@ pub struct Question<'a> {
     /// Of the session, beside our own.
     pub system_prompt: Option<&'a str>,
     pub max_tokens: u32,
+    /// Beside those of the desktop.
+    pub tools: &'a [ToolDefinition],
     /// What the answer will be called.
     pub message_id: &'a MessageId,
 }
 
 struct Call<'a> {
+    model: &'a Model,
     body: Bytes,
-    beta: Option<&'static str>,
     message_id: &'a MessageId,
     /// By which tools were used before.
-    ids: HashSet<String>,
+    ids: Ids,
 }
 
 /// An attempt that gave no message.
@@ -73,34 +75,35 @@ struct Failure {
     over: Option<Problem>,
 }
 
-impl Anthropic {
+impl Caller {
     pub fn new(edge: Edge) -> Self {
         Self { edge, pictures: Pictures::default() }
     }
 
     /// The model's next message, or why there is none for good. An error is the record's, not the model's.
     pub async fn ask(&self, question: Question<'_>) -> Result<Result<AssistantMessage, String>, EdgeError> {
-        let Question { agent, session, record, model, system_prompt, max_tokens, message_id } = question;
-        let names = history::pictures(record.events());
+        let Question { agent, session, record, model, system_prompt, max_tokens, tools, message_id } = question;
+        let names = conversation::pictures(record.events());
         let mut loaded = Loaded::new();
         let mut waiting = Waiting::new(agent, session);
         while let Err(error) = self.pictures.load(agent.journal(), &names, &mut loaded).await {
             waiting.after(error).await?;
         }
         let screen = record.picture().unwrap_or(Size::DEFAULT);
-        let messages = history::messages(record.events(), &loaded);
-        let body = wire::request(model, screen, system_prompt, max_tokens, messages);
+        let asked = Asked { model, screen, system_prompt, max_tokens, tools, key: session.as_str() };
+        let body = language::request(&asked, record.events(), &loaded);
         drop(loaded);
         let body = Bytes::from(serde_json::to_vec(&body).map_err(|error| EdgeError::Unreachable(error.to_string()))?);
-        let call = Call { body, beta: wire::beta(model.computer), message_id, ids: record.tool_ids() };
+        let call = Call { model, body, message_id, ids: Ids::of(record.tool_ids()) };
         let mut reason = String::new();
         for attempt in 0..retry::MAX_ATTEMPTS {
             let tell = |frame| agent.live().frame(session, frame);
             let failure = match self.attempt(attempt, &call, &tell).await {
                 Ok(Whole { content, stop_reason, usage }) => {
                     let cost_microusd = model.prices.map(|prices| prices.cost_microusd(&usage));
-                    let (message_id, model) = (message_id.clone(), model.name.clone());
-                    let message = AssistantMessage { message_id, content, stop_reason, model, usage, cost_microusd };
+                    let (message_id, api, model) = (message_id.clone(), Some(model.api), model.name.clone());
+                    let message =
+                        AssistantMessage { message_id, content, stop_reason, model, api, usage, cost_microusd };
                     return Ok(storable(message));
                 }
                 Err(failure) => failure,
@@ -122,18 +125,22 @@ impl Anthropic {
     }
 
     async fn attempt(&self, attempt: u32, call: &Call<'_>, tell: &impl Fn(ChatDown)) -> Result<Whole, Failure> {
-        let Call { body, beta, message_id, ids } = call;
+        let Call { model, body, message_id, ids } = call;
         let lost = |reason: String, streamed: bool| Failure {
             reason,
             again: Some(retry::wait(attempt, None, rand::random())),
             streamed,
             over: None,
         };
-        let request =
-            self.edge.request(Method::POST, LLM_ANTHROPIC_MESSAGES).map_err(|e| lost(e.to_string(), false))?;
-        let request = beta.iter().fold(request, |request, beta| request.header("anthropic-beta", *beta));
+        let broken = |broken: Broken, streamed: bool| {
+            let lost = lost(broken.reason, streamed);
+            if broken.for_good { Failure { again: None, ..lost } } else { lost }
+        };
+        let path = llm_path(&model.provider, model.api);
+        let request = self.edge.request(Method::POST, &path).map_err(|e| lost(e.to_string(), false))?;
+        let headers = language::headers(model);
+        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         let request = request
-            .header("anthropic-version", wire::VERSION)
             .header(http::header::CONTENT_TYPE, "application/json")
             .header(http::header::ACCEPT, "text/event-stream")
             .body(body.clone());
@@ -145,16 +152,20 @@ impl Anthropic {
             return Err(refused(attempt, response).await);
         }
         let mut stream = response.bytes_stream();
-        let (mut parser, mut assembly, mut streamed) = (SseParser::default(), Assembly::after(ids.clone()), false);
+        let mut assembly = Assembly::new(model.api, message_id, ids.clone());
+        let (mut parser, mut streamed) = (SseParser::default(), false);
         loop {
             let chunk = match tokio::time::timeout(SILENT_FOR, stream.next()).await {
                 Ok(Some(Ok(chunk))) => chunk,
                 Ok(Some(Err(error))) => return Err(lost(explain(error), streamed)),
-                Ok(None) => return Err(lost("the model's answer broke off".to_owned(), streamed)),
+                Ok(None) => {
+                    let broke_off = || lost("the model's answer broke off".to_owned(), streamed);
+                    return assembly.end().ok_or_else(broke_off);
+                }
                 Err(_) => return Err(lost("the model fell silent".to_owned(), streamed)),
             };
             for event in parser.feed(&chunk).map_err(|error| lost(error.to_string(), streamed))? {
-                match assembly.take(&event.data).map_err(|error| lost(error.to_string(), streamed))? {
+                match assembly.take(&event.data).map_err(|error| broken(error, streamed))? {
                     Seen::Nothing => {}
                     Seen::Delta { block, offset, kind, text } => {
                         streamed = true;
@@ -179,19 +190,21 @@ fn storable(message: AssistantMessage) -> Result<AssistantMessage, String> {
 async fn refused(attempt: u32, response: Response) -> Failure {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = collect(response, 64 << 10).await.unwrap_or_default();
+    let mut needs_a_person = false;
     let (reason, problem) = match serde_json::from_slice::<Problem>(&body) {
         Ok(problem) => (problem.detail.clone(), Some(problem)),
         Err(_) => {
             let said: Value = serde_json::from_slice(&body).unwrap_or_default();
+            needs_a_person = said["error"]["code"] == "insufficient_quota";
             let said = said["error"]["message"].as_str().unwrap_or("it did not say why").to_owned();
             (format!("the model provider answered {status}: {}", said.chars().take(500).collect::<String>()), None)
         }
     };
     let code = problem.as_ref().map(|problem| problem.code);
     // These need a person; 409 and 429 alone would be tried again.
-    let for_a_person =
+    needs_a_person |=
         matches!(code, Some(Code::NoProviderKey | Code::SpendingCap | Code::StaleGeneration | Code::Conflict));
-    let again = !for_a_person && retry::is_worth_it(status, &headers);
+    let again = !needs_a_person && retry::is_worth_it(status, &headers);
     Failure {
         reason,
         again: again.then(|| retry::wait(attempt, Some(&headers), rand::random())),

@@ -83,6 +83,23 @@ fn unknown_events_blocks_and_deltas_are_kept_or_passed_over() {
 }
 
 #[test]
+fn a_conversation_made_shorter_is_kept_and_paid_for() {
+    let events = vec![
+        json!({"type": "message_start", "message": {"usage": {"input_tokens": 3, "output_tokens": 1}}}),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "compaction", "content": null}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "compaction_delta", "content": "So far…", "encrypted_content": "eA"}}),
+        json!({"type": "message_delta", "delta": {}, "usage": {"output_tokens": 7, "iterations": [
+            {"type": "compaction", "input_tokens": 1000, "output_tokens": 20}, {"type": "message", "input_tokens": 3, "output_tokens": 7},
+        ]}}),
+    ];
+
+    let done = whole(events, "end_turn");
+
+    assert_eq!(done.content, [json!({"type": "compaction", "content": "So far…", "encrypted_content": "eA"})]);
+    assert_eq!((done.usage.input_tokens, done.usage.output_tokens), (1003, 27));
+}
+
+#[test]
 fn what_cannot_be_used_breaks_the_attempt() {
     let start = |block: Value| json!({"type": "content_block_start", "index": 0, "content_block": block});
     let second = |block: Value| json!({"type": "content_block_start", "index": 1, "content_block": block});
@@ -107,7 +124,7 @@ fn what_cannot_be_used_breaks_the_attempt() {
 #[test]
 fn an_id_that_was_used_before_breaks_the_attempt() {
     let block = json!({"type": "tool_use", "id": "t", "name": "screenshot", "input": {}});
-    let mut assembly = Assembly::after(["t".to_owned()].into());
+    let mut assembly = Assembly::after(Ids::of(["t".to_owned()].into()));
     let event = json!({"type": "content_block_start", "index": 0, "content_block": block});
     assembly.take(&event.to_string()).unwrap();
     let [reason, stop] = &end("tool_use")[..] else { panic!("two events") };

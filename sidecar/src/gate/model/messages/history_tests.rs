@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use protocol::{
     MessageId, UserId,
     desktop::Size,
-    event::{ActionTrace, Usage},
+    event::{ActionTrace, AssistantMessage, EventBody, Usage},
     session::SessionState,
 };
 
 use super::*;
+use crate::gate::model::conversation::pictures;
 
 fn said(text: &str) -> EventBody {
     EventBody::UserMessage { message_id: MessageId::generate(), user_id: UserId::generate(), text: text.to_owned() }
@@ -21,6 +22,7 @@ fn answered(model: &str, stop_reason: &str, content: Vec<Value>) -> EventBody {
         content,
         stop_reason: stop_reason.to_owned(),
         model: model.to_owned(),
+        api: None,
         usage: Usage::default(),
         cost_microusd: None,
     })

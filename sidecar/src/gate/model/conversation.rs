@@ -1,0 +1,180 @@
+//! A session's record as a conversation, before it is put into a provider's words. Pure, and the same for the same
+//! record: what was sent once is sent again unchanged, which is what prompt caching and thinking blocks want.
+
+use protocol::{
+    event::{AssistantMessage, Event, EventBody, Picture, ResultBlock, ToolResult},
+    model::ModelApi,
+};
+use serde_json::Value;
+
+use crate::gate::agent::{
+    console,
+    record::{ToolUse, tool_uses},
+    words::UNKNOWN,
+};
+
+/// In the place of a picture that the record has not any more.
+pub const LOST_PICTURE: &str = "[this picture is not available any more]";
+
+/// One side's turn; they alternate, and a person begins.
+#[derive(Debug, PartialEq)]
+pub enum Turn<'a> {
+    /// Results come first.
+    User(Vec<Part<'a>>),
+    /// In the language of who is asked now.
+    Own(&'a AssistantMessage),
+    /// What another one said and did, in words.
+    Told(Vec<String>),
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Part<'a> {
+    Result(ToolUse, Option<&'a ToolResult>),
+    Text(String),
+    Picture(&'a Picture),
+}
+
+/// The pictures that the model is shown.
+pub fn pictures(events: &[Event]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for event in events {
+        let shown: Vec<&Picture> = match &event.body {
+            EventBody::ToolResult(result) => pictures_of(result).collect(),
+            EventBody::HandedBack { picture, .. } => picture.iter().collect(),
+            _ => continue,
+        };
+        for picture in shown {
+            if !names.contains(&picture.sha256) {
+                names.push(picture.sha256.clone());
+            }
+        }
+    }
+    names
+}
+
+pub fn pictures_of(result: &ToolResult) -> impl Iterator<Item = &Picture> {
+    result.content.iter().filter_map(|block| match block {
+        ResultBlock::Image { picture } => Some(picture),
+        ResultBlock::Text { .. } => None,
+    })
+}
+
+/// What a result says in words, never nothing.
+pub fn words_of(result: Option<&ToolResult>) -> String {
+    let Some(result) = result else { return UNKNOWN.to_owned() };
+    let texts = result.content.iter().filter_map(|block| match block {
+        ResultBlock::Text { text } if !text.trim().is_empty() => Some(text.as_str()),
+        _ => None,
+    });
+    let text = texts.collect::<Vec<_>>().join("\n");
+    match text.as_str() {
+        "" if result.is_error => "Error: it failed without a reason".to_owned(),
+        "" if pictures_of(result).next().is_some() => "[see the picture]".to_owned(),
+        "" => "Done.".to_owned(),
+        _ => text,
+    }
+}
+
+/// Did it fail, as far as is known?
+pub fn is_error(result: Option<&ToolResult>) -> bool {
+    result.is_none_or(|result| result.is_error)
+}
+
+/// The turns, for a provider that speaks `api`.
+pub fn turns(events: &[Event], api: ModelApi) -> Vec<Turn<'_>> {
+    let mut conversation =
+        Conversation { api, turns: Vec::new(), asked: Vec::new(), results: Vec::new(), said: Vec::new() };
+    for event in events {
+        match &event.body {
+            EventBody::UserMessage { text, .. } => conversation.said.push(Part::Text(text.clone())),
+            EventBody::HandedBack { note, picture, .. } => conversation.handed_back(note.as_deref(), picture.as_ref()),
+            EventBody::AssistantMessage(message) => {
+                conversation.end_user_turn();
+                conversation.model_turn(message);
+            }
+            EventBody::ToolResult(result) => conversation.results.push(result),
+            // What the model is to know of an approval stands in the result.
+            EventBody::ApprovalAsked(_) | EventBody::ApprovalAnswered(_) => {}
+            EventBody::StateChanged { .. } | EventBody::Notice { .. } => {}
+        }
+    }
+    conversation.end_user_turn();
+    conversation.turns
+}
+
+struct Conversation<'a> {
+    api: ModelApi,
+    turns: Vec<Turn<'a>>,
+    /// What the last turn of the model asked for, and whether it is told in words.
+    asked: Vec<(ToolUse, bool)>,
+    results: Vec<&'a ToolResult>,
+    /// What people said and showed since.
+    said: Vec<Part<'a>>,
+}
+
+impl<'a> Conversation<'a> {
+    fn model_turn(&mut self, message: &'a AssistantMessage) {
+        // The conversation begins with a person.
+        if self.turns.is_empty() {
+            return;
+        }
+        let is_console = message.model == console::NAME;
+        let is_own = !is_console && message.api.unwrap_or(ModelApi::AnthropicMessages) == self.api;
+        self.asked = tool_uses(message).into_iter().map(|tool| (tool, !is_own)).collect();
+        if is_own {
+            self.turns.push(Turn::Own(message));
+            return;
+        }
+        let who = if is_console { "the person used" } else { "used" };
+        let told: Vec<String> = message.content.iter().filter_map(|block| in_words(block, who)).collect();
+        if !told.is_empty() {
+            self.turns.push(Turn::Told(told));
+        }
+    }
+
+    fn end_user_turn(&mut self) {
+        let mut parts = Vec::new();
+        for (tool, in_words) in std::mem::take(&mut self.asked) {
+            let result = self.results.iter().find(|result| result.tool_use_id == tool.id).copied();
+            if !in_words {
+                parts.push(Part::Result(tool, result));
+                continue;
+            }
+            parts.push(Part::Text(format!("[result of {}]", tool.name)));
+            for block in result.map(|result| result.content.as_slice()).unwrap_or_default() {
+                parts.push(match block {
+                    ResultBlock::Text { text } => Part::Text(text.clone()),
+                    ResultBlock::Image { picture } => Part::Picture(picture),
+                });
+            }
+        }
+        self.results.clear();
+        parts.append(&mut self.said);
+        if !parts.is_empty() {
+            self.turns.push(Turn::User(parts));
+        }
+    }
+
+    fn handed_back(&mut self, note: Option<&str>, picture: Option<&'a Picture>) {
+        let now = match picture {
+            Some(_) => "The screen is now:",
+            None => "Take a screenshot before you go on.",
+        };
+        let mut told =
+            format!("[A person drove the desktop and has handed it back. What they did was not recorded. {now}]");
+        if let Some(note) = note {
+            told.push_str(&format!("\n{note}"));
+        }
+        self.said.push(Part::Text(told));
+        self.said.extend(picture.map(Part::Picture));
+    }
+}
+
+/// What another one did is told, not replayed: its tools and its thoughts are not those of who is asked now.
+fn in_words(block: &Value, who: &str) -> Option<String> {
+    if let Some(tool) = ToolUse::read(block) {
+        return Some(format!("[{who} {} {}]", tool.name, tool.input));
+    }
+    let text = block["text"].as_str().filter(|text| block["type"] == "text" && !text.trim().is_empty());
+    text.map(str::to_owned)
+}
