@@ -84,12 +84,12 @@ def conversation(messages, said):
             waiting.remove(name)
         else:
             require(not waiting, f"{place}: no tool message for {waiting} directly after the call")
-        if role == "assistant":
-            waiting = calls(place, message, ids)
-            require(said.has(message), f"{place}: the model never said this message")
         speaks_otherwise = role == "assistant" and (message.get("tool_calls") or message.get("refusal"))
         if message.get("content") is not None or not speaks_otherwise:
             openai_rules.filled(place, message.get("content"))
+        if role == "assistant":
+            waiting = calls(place, message, ids)
+            require(said.has(message), f"{place}: the model never said this message")
         for part_place, part in parts_of(place, message):
             # Others than OpenAI know no more.
             known = ("text", "image_url") if role == "user" else ("text", "refusal")

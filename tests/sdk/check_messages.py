@@ -5,9 +5,10 @@ import re
 from anthropic.types import beta, message_create_params
 
 from conversations import Conversations, digest
+from headers import OURS, not_for_a_provider
 from pictures import Pictures
 from strict_types import StrictType
-from verdict import OURS, not_for_a_provider, require
+from verdict import require
 
 # What the SDK's types name beside the body: headers.
 ELSEWHERE = ("betas", "user_profile_id", "workspace_id")

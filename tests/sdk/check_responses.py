@@ -100,11 +100,13 @@ def tools(declared, items):
 
 def conversation(items, said):
     require(items, "input is empty")
+    for index, item in enumerate(items):
+        forged = is_known_to_be_the_models(item) and not said.has(item)
+        require(not forged, f"input.{index}: the model never said this {kind_of(item)}")
     waiting, call_ids, answered, answer = {}, set(), set(), None
     for index, item in enumerate(items):
-        place, kind = f"input.{index}", item.get("type") or ("message" if "role" in item else "item_reference")
+        place, kind = f"input.{index}", kind_of(item)
         if is_the_models(item, said):
-            require(said.has(item), f"{place}: the model never said this {kind}")
             now = said.answers.get(digest(item))
             if now is not None:
                 require(now not in answered, f"{place}: what the model said at once is torn apart")
@@ -158,6 +160,10 @@ def pictures(place, item):
 def items_of(body):
     asked = body.get("input", [])
     return [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+
+
+def kind_of(item):
+    return item.get("type") or ("message" if "role" in item else "item_reference")
 
 
 def is_the_models(item, said):

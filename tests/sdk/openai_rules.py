@@ -2,8 +2,9 @@
 
 import re
 
+from headers import OURS, not_for_a_provider
 from pictures import Pictures
-from verdict import OURS, not_for_a_provider, require
+from verdict import require
 
 # The key itself is looked at elsewhere; these would tell one provider about another.
 NOT_FOR_OPENAI = ("x-api-key", "anthropic-version", "anthropic-beta", *OURS)
