@@ -22,7 +22,7 @@ class Checker:
         self.conversations = Conversations()
         self.pictures = openai_rules.DataPictures()
 
-    def check(self, headers, body, size):
+    def check(self, headers, body, _size):
         openai_rules.headers_and_stream(headers, body, self.shape)
         counts = (body.get("stream_options") or {}).get("include_usage")
         require(counts, "stream_options.include_usage must be true: nothing else tells what an answer costs")

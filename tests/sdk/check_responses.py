@@ -28,7 +28,7 @@ class Checker:
         self.conversations = Conversations()
         self.pictures = openai_rules.DataPictures()
 
-    def check(self, headers, body, size):
+    def check(self, headers, body, _size):
         openai_rules.headers_and_stream(headers, self.said.passed_over(body), self.shape)
         require("model" in body, "model: Field required")
         require(body.get("store") is False, "store must be false: nothing is kept there")

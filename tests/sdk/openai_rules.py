@@ -17,7 +17,6 @@ def headers_and_stream(headers, body, type_of_body):
     not_for_a_provider(headers, NOT_FOR_OPENAI)
     kind = headers.get("content-type", "").split(";")[0]
     require(kind == "application/json", f"the content-type {kind!r}; only JSON is taken")
-    require(isinstance(body, dict), "the body is no object")
     fault = type_of_body.fault(body)
     require(fault is None, fault)
 

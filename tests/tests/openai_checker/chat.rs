@@ -17,8 +17,10 @@ async fn every_kind_of_broken_request_is_named() {
     let url = url(&model);
     let shown = json!([{ "type": "image_url", "image_url": { "url": picture("png", 4) } }]);
     let file = json!({ "type": "file", "file": { "file_id": "file_1" } });
+    let custom = json!({ "id": "call_000103", "type": "custom", "custom": { "name": "bash", "input": "ls" } });
     let arguments = "/messages/2/tool_calls/1/function/arguments";
     let cases: Vec<(&str, Value)> = vec![
+        ("should be a valid dictionary", json!([good])),
         ("surprise: Extra inputs", with(&good, "/surprise", json!(1))),
         ("assistant.reasoning_content: Extra", with(&good, "/messages/2/reasoning_content", json!("Let me see."))),
         ("expected tags: 'developer'", with(&good, "/messages/1/role", json!("person"))),
@@ -51,6 +53,7 @@ async fn every_kind_of_broken_request_is_named() {
         ("messages.5: a text of the content is empty", with(&good, "/messages/5/content/0/text", json!(""))),
         ("messages.2: content is empty", with(&good, "/messages/2/content", json!(""))),
         ("tool_calls is an empty list", with(&good, "/messages/2/tool_calls", json!([]))),
+        ("a call of a custom", with(&good, "/messages/2/tool_calls/1", custom)),
         ("the id call_000102 is not unique", reordered(&good, "/messages", &[0, 1, 2, 3, 4, 2, 3, 4, 5])),
         ("call_000103: the arguments are no JSON", with(&good, arguments, json!("{\"command\":"))),
         ("call_000103: the arguments are no object", with(&good, arguments, json!("[]"))),

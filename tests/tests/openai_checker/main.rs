@@ -27,6 +27,9 @@ async fn foreign_headers_are_refused(model: &ModelServer, url: &str, good: &Valu
         let violation = model.violations().pop().expect("a violation");
         assert!(violation.contains(&format!("the header {name} is nothing for a provider")), "{violation}");
     }
+    let text = harness::http().build().expect("an HTTP client").post(url).bearer_auth(KEY).body(good.to_string());
+    assert_eq!(text.send().await.expect("an answer").status(), 400, "JSON that is not said to be any");
+    assert!(model.violations().pop().expect("a violation").contains("only JSON is taken"));
     assert_eq!(ask(url, good, &[]).await, 200, "{:?}", model.violations().last());
 }
 

@@ -27,6 +27,7 @@ async fn every_kind_of_broken_request_is_named() {
     });
     let person = json!({ "role": "user", "content": "Wait" });
     let cases: Vec<(&str, Value)> = vec![
+        ("should be a valid dictionary", json!([good])),
         ("surprise: Extra inputs", with(&good, "/surprise", json!(1))),
         ("input_text.surprise: Extra inputs", with(&good, "/input/7/content/0/surprise", json!(1))),
         ("role: Input should be 'user'", with(&good, "/input/7", json!({ "role": "person", "content": "a" }))),

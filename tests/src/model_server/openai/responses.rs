@@ -198,7 +198,9 @@ impl Events {
         let deltas = wire::pieces_of(text, size);
         let sent = if half { deltas.len().div_ceil(2) } else { deltas.len() };
         for delta in &deltas[..sent] {
-            self.send(&format!("{kind}.delta"), with(place, json!({ "delta": delta })));
+            // Hides from who counts bytes how long a piece is.
+            let padding = "x".repeat(16 - delta.len() % 16);
+            self.send(&format!("{kind}.delta"), with(place, json!({ "delta": delta, "obfuscation": padding })));
         }
         if !half {
             self.send(&format!("{kind}.done"), with(place, json!({ field: text })));
