@@ -1,37 +1,21 @@
-"""Would Anthropic's Messages API take this request? A line of JSON in, a line of JSON out, until the input ends.
+"""What Anthropic's Messages API refuses; an answer of the model is `{"content", "stop_reason"}`."""
 
-In: `{"path", "headers", "body", "answers"}`, where `answers` are the messages that the model gave since the line
-before, as `{"content", "stop_reason"}`. Out: `null`, or what is wrong with the request.
-
-The shape is checked against the types of the official SDK; what they cannot say (order, pairs, limits, what must not
-change between two requests) is checked here.
-"""
-
-import base64
-import hashlib
-import io
-import json
 import re
-import sys
 
-HOW_TO_INSTALL = "the checker of requests cannot run: {}. Run `scripts/setup test`, which installs what it needs"
+from anthropic.types import beta, message_create_params
 
-try:
-    from anthropic.types import beta, message_create_params
-    from PIL import Image
-    from strict_types import StrictType
-except ImportError as missing:
-    for _ in sys.stdin:
-        print(json.dumps(HOW_TO_INSTALL.format(missing)), flush=True)
-    sys.exit(1)
+from conversations import Conversations, digest
+from headers import OURS, not_for_a_provider
+from pictures import Pictures
+from strict_types import StrictType
+from verdict import require
 
 # What the SDK's types name beside the body: headers.
 ELSEWHERE = ("betas", "user_profile_id", "workspace_id")
-NOT_FOR_A_PROVIDER = ("authorization", "cookie", "x-cloudbot-vm", "x-cloudbot-capability")
+NOT_FOR_A_PROVIDER = ("authorization", *OURS)
 GONE = ("temperature", "top_p", "top_k")
 MAX_MARKS = 4
 MAX_REQUEST = 32 << 20
-MAX_PICTURE = 5 << 20
 MAX_EDGE = 8000
 MANY_PICTURES, MAX_EDGE_OF_MANY = 20, 2000
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
@@ -41,36 +25,17 @@ GOES_ON = ("pause_turn", "compaction")
 THE_MODELS_OWN = ("tool_use", "thinking", "redacted_thinking")
 
 
-class Broken(Exception):
-    """The API would answer 400."""
-
-
-def main():
-    checker = Checker()
-    for line in sys.stdin:
-        try:
-            checker.check(json.loads(line), len(line))
-            verdict = None
-        except Broken as broken:
-            verdict = str(broken)
-        print(json.dumps(verdict), flush=True)
-
-
 class Checker:
     def __init__(self):
         self.plain = StrictType(message_create_params.MessageCreateParamsStreaming, ELSEWHERE)
         self.beta = StrictType(beta.message_create_params.MessageCreateParamsStreaming, ELSEWHERE)
         self.said = Said()
         self.conversations = Conversations()
-        self.pictures = {}
+        self.pictures = Pictures()
 
-    def check(self, asked, size):
-        for answer in asked.get("answers", ()):
-            self.said.add(answer)
-        headers, body = asked["headers"], asked["body"]
+    def check(self, headers, body, size):
         require("anthropic-version" in headers, "the header anthropic-version is missing")
-        for name in NOT_FOR_A_PROVIDER:
-            require(name not in headers, f"the header {name} is nothing for a provider")
+        not_for_a_provider(headers, NOT_FOR_A_PROVIDER)
         require(isinstance(body, dict), "the body is no object")
         for name in GONE:
             require(name not in body, f"{name} is gone since 2026-10-21")
@@ -85,7 +50,13 @@ class Checker:
         messages = [(message["role"], blocks_of(message)) for message in body["messages"]]
         conversation(messages, self.said)
         self.check_pictures(messages)
-        self.conversations.check(messages, self.said)
+        pieces = [
+            (f"messages.{index}.content.{at}", [role, block])
+            for index, (role, blocks) in enumerate(messages)
+            for at, block in enumerate(blocks)
+        ]
+        is_new = not any(role == "assistant" and self.said.has(block) for _, (role, block) in pieces)
+        self.conversations.check(pieces, is_new)
 
     def check_pictures(self, messages):
         pictures = [
@@ -95,10 +66,7 @@ class Checker:
         for place, source in pictures:
             if source["type"] != "base64":
                 continue
-            name = digest(source)
-            if name not in self.pictures:
-                self.pictures[name] = decoded(place, source)
-            edge = max(self.pictures[name])
+            edge = self.pictures.long_edge(place, source["media_type"], source["data"])
             require(edge <= limit, f"{place}: a picture of {edge} px an edge; at most {limit} among {len(pictures)}")
 
 
@@ -131,28 +99,6 @@ class Said:
         ours = ("text", *THE_MODELS_OWN)
         foreign = [isinstance(block, dict) and block.get("type") not in ours and self.has(block) for block in content]
         return {**message, "content": [block for block, is_foreign in zip(content, foreign) if not is_foreign]}
-
-
-class Conversations:
-    """Every request goes on where an earlier one of its conversation ended, and changes nothing before that."""
-
-    def __init__(self):
-        self.known = []
-
-    def check(self, messages, said):
-        now = [digest([role, block]) for role, blocks in messages for block in blocks]
-        places = [f"messages.{index}.content.{at}" for index, (_, blocks) in enumerate(messages) for at in range(len(blocks))]
-        shared = [common(earlier, now) for earlier in self.known]
-        for at, earlier in enumerate(self.known):
-            if shared[at] == len(earlier):
-                self.known[at] = now
-                return
-        is_new = not any(role == "assistant" and said.has(block) for role, blocks in messages for block in blocks)
-        if not is_new:
-            most = max(shared, default=0)
-            place = places[most] if most < len(places) else "the end"
-            raise Broken(f"{place}: what was sent before was changed or left out; a conversation is only added to")
-        self.known.append(now)
 
 
 def tools(declared):
@@ -214,20 +160,6 @@ def results(place, blocks, waiting, toolsets):
                 require(part["type"] == "text", f"{place}: an error result is text only, and this one has an {part['type']}")
 
 
-def decoded(place, source):
-    """The width and height of a picture, as who opens it sees them."""
-    data = source["data"]
-    require(len(data) <= MAX_PICTURE, f"{place}: a picture of {len(data)} bytes in base64; at most {MAX_PICTURE}")
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(data, validate=True))) as image:
-            size, kind = image.size, Image.MIME.get(image.format)
-            image.load()
-    except (ValueError, OSError) as error:
-        raise Broken(f"{place}: a picture cannot be read: {error}") from error
-    require(kind == source["media_type"], f"{place}: a picture is {kind}, and is said to be {source['media_type']}")
-    return size
-
-
 def images(blocks):
     for block in blocks:
         if block["type"] == "image":
@@ -249,32 +181,3 @@ def count_marks(value):
     if isinstance(value, dict):
         return ("cache_control" in value) + sum(count_marks(member) for member in value.values())
     return sum(count_marks(item) for item in value) if isinstance(value, list) else 0
-
-
-def common(one, other):
-    """How many items are the same from the beginning on."""
-    same = 0
-    while same < min(len(one), len(other)) and one[same] == other[same]:
-        same += 1
-    return same
-
-
-def digest(value):
-    """Names a piece of a conversation; where it is cached is no part of it."""
-    text = json.dumps(without_marks(value), sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-
-
-def without_marks(value):
-    if isinstance(value, dict):
-        return {name: without_marks(member) for name, member in value.items() if name != "cache_control"}
-    return [without_marks(item) for item in value] if isinstance(value, list) else value
-
-
-def require(holds, otherwise):
-    if not holds:
-        raise Broken(otherwise)
-
-
-if __name__ == "__main__":
-    main()

@@ -82,25 +82,30 @@ def strict_union(parts):
     dicts = [part for part in parts if te.is_typeddict(part)]
     others = [strict(part) for part in parts if part not in dicts]
     if dicts:
-        others.append(told_apart(dicts) or typing.Union[tuple(strict(part) for part in dicts)])
+        others.append(told_apart(dicts))
     possible = tuple(part for part in others if part is not te.Never)
     return typing.Union[possible] if possible else te.Never
 
 
-def told_apart(dicts):
-    """One fault for the kind that was meant, instead of one for each kind that there is."""
-    for name in NAMES_OF_KINDS:
-        kinds = [kinds_of(part, name) for part in dicts]
-        named = [kind for of_one in kinds for kind in of_one]
-        if len(dicts) == 1 or not all(kinds) or len(named) != len(set(named)):
+def told_apart(dicts, names=NAMES_OF_KINDS):
+    """One fault for the kind that was meant, instead of one for each kind that there is.
+
+    Where some are of the same kind by one name, they may be told apart by the next.
+    """
+    for at, name in enumerate(names):
+        of_kinds = {}
+        for part in dicts:
+            for kind in kinds_of(part, name) or (None,):
+                of_kinds.setdefault(kind, []).append(part)
+        if None in of_kinds or len(of_kinds) < 2:
             continue
-        tagged = (te.Annotated[strict(part), Tag(kind)] for part, of_one in zip(dicts, kinds) for kind in of_one)
+        tagged = (te.Annotated[told_apart(same, names[at + 1 :]), Tag(kind)] for kind, same in of_kinds.items())
 
         def kind_of(value, name=name):
             return str(value.get(name)) if isinstance(value, dict) else None
 
         return te.Annotated[typing.Union[tuple(tagged)], Discriminator(kind_of)]
-    return None
+    return typing.Union[tuple(strict(part) for part in dicts)]
 
 
 def kinds_of(sdk_type, name):

@@ -2,8 +2,8 @@
 //!
 //! A [`Stack`] starts the very binaries that `make run` starts, in a temporary data folder, and leaves nothing
 //! behind, not even when a test fails. Around it: [`api`] (a person or program with a credential), [`browser`]
-//! (Chromium), [`viewer`] (a bare RFB client), [`chat`] (the chat socket), [`model_server`] (a scripted Messages
-//! API), [`fault_proxy`] (a wire that can be cut) and [`postgres`]. The benchmarks need less: a [`display`] with a
+//! (Chromium), [`viewer`] (a bare RFB client), [`chat`] (the chat socket), [`model_server`] (a scripted provider of
+//! models), [`fault_proxy`] (a wire that can be cut) and [`postgres`]. The benchmarks need less: a [`display`] with a
 //! [`desk`] on it, and a film ([`plasma`]).
 
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ pub mod chat;
 pub mod cost;
 pub mod desk;
 pub mod display;
+pub mod edit;
 pub mod fault_proxy;
 pub mod model_server;
 pub mod native_viewer;

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, io::Cursor};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use protocol::desktop::Size;
 
 /// What JPEG may do to a channel without a person seeing another picture.
@@ -67,4 +68,15 @@ impl std::fmt::Debug for Picture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "a picture of {}x{} with {} colours", self.size.width, self.size.height, self.colours())
     }
+}
+
+/// A black picture of any size, as requests carry it.
+pub fn base64_png(width: u32, height: u32) -> String {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    let mut writer = encoder.write_header().expect("a header");
+    writer.write_image_data(&vec![0; (width * height) as usize]).expect("a picture");
+    writer.finish().expect("an end");
+    BASE64_STANDARD.encode(bytes)
 }

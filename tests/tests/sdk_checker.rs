@@ -1,9 +1,10 @@
 //! The scripted provider refuses what Anthropic's own SDK would not send, and what its API answers with 400.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use harness::{
     ModelServer, Turn,
+    edit::{with, without},
     model_server::{KEY, text, thinking, tool, tool_use},
+    picture::base64_png as png,
 };
 use serde_json::{Value, json};
 
@@ -154,24 +155,6 @@ fn assistant(content: Value) -> Value {
     json!({ "role": "assistant", "content": content })
 }
 
-/// The request with another value at a place; `-` as the last step adds to a list.
-fn with(request: &Value, place: &str, value: Value) -> Value {
-    let mut request = request.clone();
-    let (parent, member) = place.rsplit_once('/').expect("a place");
-    match request.pointer_mut(parent).expect("a place in the request") {
-        Value::Array(items) if member == "-" => items.push(value),
-        Value::Array(items) => items[member.parse::<usize>().expect("a number")] = value,
-        parent => parent[member] = value,
-    }
-    request
-}
-
-fn without(request: &Value, place: &str, member: &str) -> Value {
-    let mut request = request.clone();
-    request.pointer_mut(place).and_then(Value::as_object_mut).expect("an object").remove(member);
-    request
-}
-
 fn first_messages(request: &Value, count: usize) -> Value {
     json!(request["messages"].as_array().expect("messages")[..count])
 }
@@ -190,16 +173,6 @@ fn many_pictures(width: u32) -> Value {
     let picture = |width| json!({ "type": "base64", "media_type": "image/png", "data": png(width, 1) });
     let widths = (0..20).map(|_| 1).chain([width]);
     widths.map(|width| json!({ "type": "image", "source": picture(width) })).collect()
-}
-
-fn png(width: u32, height: u32) -> String {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(png::ColorType::Grayscale);
-    let mut writer = encoder.write_header().expect("a header");
-    writer.write_image_data(&vec![0; (width * height) as usize]).expect("a picture");
-    writer.finish().expect("an end");
-    BASE64_STANDARD.encode(bytes)
 }
 
 async fn ask(model: &ModelServer, body: &Value, headers: &[(&str, &str)]) -> u16 {

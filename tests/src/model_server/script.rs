@@ -19,6 +19,10 @@ pub enum Turn {
     GoesAway,
     /// Half an answer, then an `error` event under HTTP 200.
     BreaksWithError { content: Vec<Content> },
+    /// Half an answer, then `response.failed` with this code; where an API has no such thing, an `error`.
+    Fails { content: Vec<Content>, code: &'static str },
+    /// The client is sent elsewhere.
+    Redirects { to: String },
     /// Half an answer, then the connection is gone.
     HangsUp { content: Vec<Content> },
     /// Half an answer, then nothing any more, until the client goes.
@@ -37,6 +41,12 @@ pub enum Content {
         toolset: Option<&'static str>,
         name: String,
         input: String,
+        id: Option<&'static str>,
+    },
+    /// OpenAI's own tool: one call of many actions. Only the Responses API has it.
+    Computer {
+        actions: Vec<Value>,
+        safety_checks: Vec<Value>,
         id: Option<&'static str>,
     },
     /// A block of a kind that comes in a later year.
@@ -64,6 +74,16 @@ pub fn tool_use(name: &str, input: Value) -> Content {
 /// A call whose input comes as this text, JSON or not.
 pub fn tool_text(name: &str, input: &str) -> Content {
     Content::ToolUse { toolset: None, name: name.to_owned(), input: input.to_owned(), id: None }
+}
+
+/// A call of OpenAI's own computer tool.
+pub fn computer(actions: impl IntoIterator<Item = Value>) -> Content {
+    Content::Computer { actions: actions.into_iter().collect(), safety_checks: Vec::new(), id: None }
+}
+
+/// What the provider wants a person to have seen before a call is carried out.
+pub fn safety_check(id: &str, code: &str, message: &str) -> Value {
+    json!({ "id": id, "code": code, "message": message })
 }
 
 impl Turn {
@@ -106,6 +126,23 @@ impl Turn {
         Turn::ShowsAPage { status: StatusCode::from_u16(status).expect("a status"), html }
     }
 
+    /// 307, as a server answers that wants its clients, and what they carry, elsewhere.
+    pub fn redirects_to(url: &str) -> Turn {
+        Turn::Redirects { to: url.to_owned() }
+    }
+
+    /// What is streamed of it, and whether the last piece of content breaks off in its middle.
+    pub(super) fn streamed(&self) -> (&[Content], bool) {
+        match self {
+            Turn::Answers { content, .. } => (content, false),
+            Turn::BreaksWithError { content }
+            | Turn::Fails { content, .. }
+            | Turn::HangsUp { content }
+            | Turn::FallsSilent { content } => (content, true),
+            _ => unreachable!("such a turn is no stream of content"),
+        }
+    }
+
     pub(super) fn resolve(self, request: &Recorded) -> Turn {
         match self {
             Turn::Depends(on) => on(request).resolve(request),
@@ -115,30 +152,19 @@ impl Turn {
 }
 
 impl Content {
-    /// A use of a tool by this id.
+    /// A call by this id.
     pub fn with_id(mut self, wanted: &'static str) -> Self {
-        if let Content::ToolUse { id, .. } = &mut self {
+        if let Content::ToolUse { id, .. } | Content::Computer { id, .. } = &mut self {
             *id = Some(wanted);
         }
         self
     }
 
-    /// The block as it stands at the end of an answer that is not streamed.
-    pub fn block(&self, id: &str) -> Value {
-        match self {
-            Content::Text(text) => json!({ "type": "text", "text": text }),
-            Content::Thinking(text) => {
-                json!({ "type": "thinking", "thinking": text, "signature": format!("c2lnbmF0dXJl-{id}") })
-            }
-            Content::ToolUse { toolset, name, input, id: own } => {
-                let input: Value = serde_json::from_str(input).unwrap_or(json!({}));
-                let mut block = json!({ "type": "tool_use", "id": own.unwrap_or(id), "name": name, "input": input });
-                if let Some(toolset) = toolset {
-                    block["toolset_name"] = json!(toolset);
-                }
-                block
-            }
-            Content::Unknown(block) => block.clone(),
+    /// A call of the computer that waits for a person's word on these.
+    pub fn with_safety_checks(mut self, wanted: impl IntoIterator<Item = Value>) -> Self {
+        if let Content::Computer { safety_checks, .. } = &mut self {
+            safety_checks.extend(wanted);
         }
+        self
     }
 }
