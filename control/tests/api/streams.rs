@@ -33,14 +33,14 @@ facts!(
 const SOON: Duration = Duration::from_secs(20);
 
 /// The events of a stream, one by one.
-struct Stream {
+pub(crate) struct Stream {
     body: Body,
     text: String,
 }
 
 impl Stream {
     #[track_caller]
-    fn of(answer: http::Response<Body>) -> Self {
+    pub(crate) fn of(answer: http::Response<Body>) -> Self {
         assert_eq!(answer.status(), 200);
         let media_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
         assert!(media_type.starts_with("text/event-stream"), "{media_type}");
@@ -68,13 +68,13 @@ impl Stream {
         }
     }
 
-    async fn next<T: DeserializeOwned>(&mut self) -> T {
+    pub(crate) async fn next<T: DeserializeOwned>(&mut self) -> T {
         let (_, data) = self.next_raw().await.expect("the stream goes on");
         serde_json::from_str(&data).unwrap_or_else(|error| panic!("{error}: {data}"))
     }
 
     /// Does nothing come for this long?
-    async fn is_quiet(&mut self, during: Duration) -> bool {
+    pub(crate) async fn is_quiet(&mut self, during: Duration) -> bool {
         tokio::time::timeout(during, self.next_raw()).await.is_err()
     }
 }
