@@ -47,8 +47,12 @@ impl Stream {
         Self { body: answer.into_body(), text: String::new() }
     }
 
-    /// The next event's id and data; `None` when the stream ends.
+    /// The next event's id and data; `None` when the stream ends. What merely keeps it alive does not count.
     async fn next_raw(&mut self) -> Option<(Option<String>, String)> {
+        tokio::time::timeout(SOON, self.read()).await.expect("an event in time")
+    }
+
+    async fn read(&mut self) -> Option<(Option<String>, String)> {
         loop {
             while let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| {
@@ -62,8 +66,7 @@ impl Stream {
                     return Some((id, data));
                 }
             }
-            let frame = tokio::time::timeout(SOON, self.body.frame()).await.expect("an event in time")?;
-            let data = frame.expect("a frame").into_data().expect("data");
+            let data = self.body.frame().await?.expect("a frame").into_data().expect("data");
             self.text.push_str(std::str::from_utf8(&data).expect("UTF-8"));
         }
     }
