@@ -35,8 +35,8 @@ pub enum McpTransport {
 /// changes it but for its name. Other fields are ignored: what was read as [`McpServer`] can be sent back.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct McpServerConfig {
-    /// 1 to 32 of `a-z`, `0-9` and `-`, with a letter or digit at both ends, unique on the desktop. Its tools are called
-    /// `mcp__NAME__TOOL`, which can be read in one way only, since a name holds no `_`.
+    /// 1 to 32 of `a-z`, `0-9` and `-`, with a letter or digit at both ends, unique on the desktop. Its tools are
+    /// called `mcp__NAME__TOOL`, which can be read in one way only, since a name holds no `_`.
     pub name: String,
     pub transport: McpTransport,
     /// Does it start with the desktop?

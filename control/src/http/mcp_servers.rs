@@ -14,10 +14,9 @@ use super::{
 };
 use crate::{desktops::mcp_servers, error::ApiError};
 
-const SHAPE: &str = "Send an object with `name` and `transport`: that is {\"type\": \"stdio\", \"command\": …, \"args\": […], \
-                     \"env\": {…}} or {\"type\": \"http\", \"url\": …, \"headers\": {…}}, all values as text.";
+const SHAPE: &str = r#"Send an object with `name` and `transport`: that is {"type": "stdio", "command": …, "args": […], "env": {…}} or {"type": "http", "url": …, "headers": {…}}, all values as text."#;
 
-/// The MCP servers of a desktop. Values of variables and headers are masked, unless they are one placeholder of a secret.
+/// The MCP servers of a desktop. Values are masked, unless they are one placeholder of a secret and nothing else.
 #[utoipa::path(get, path = "/desktops/{id}/mcp-servers", params(("id" = DesktopId, Path)), responses(
     (status = 200, body = Vec<McpServer>), (status = "4XX", body = Problem)))]
 pub async fn list(
