@@ -25,6 +25,10 @@ pub enum Change {
         session_id: SessionId,
         desktop_id: DesktopId,
     },
+    /// The MCP servers that were added to the desktop.
+    McpServers {
+        desktop_id: DesktopId,
+    },
 }
 
 #[derive(Clone)]

@@ -104,9 +104,12 @@ struct Hearing {
     desktop: DesktopId,
     listener: Listener,
     to_tell: VecDeque<Notice>,
-    /// Of the desktop's sessions, when everything was last looked at.
-    version: Option<(i64, i64, i64)>,
+    /// When everything was last looked at.
+    version: Option<Version>,
 }
+
+/// Of the desktop's sessions and of its MCP servers.
+type Version = ((i64, i64, i64), i64);
 
 impl Hearing {
     /// `None` once the VM serves no more, or nobody can say.
@@ -122,19 +125,19 @@ impl Hearing {
             let desktop = self.desktop.clone();
             let concerns = move |change: &Change| match change {
                 Change::Session { desktop_id, by_vm, .. } => *desktop_id == desktop && !by_vm,
-                Change::Stop { desktop_id, .. } => *desktop_id == desktop,
+                Change::Stop { desktop_id, .. } | Change::McpServers { desktop_id } => *desktop_id == desktop,
                 Change::Desktop { .. } => false,
             };
             match self.listener.next(concerns).await {
                 Heard::Change(Change::Session { session_id, .. }) => return Some(Notice::Work { session_id }),
                 Heard::Change(Change::Stop { session_id, .. }) => return Some(Notice::Stop { session_id }),
+                Heard::Change(Change::McpServers { .. }) => return Some(Notice::McpServers),
                 Heard::Change(Change::Desktop { .. }) => {}
                 Heard::Missed => self.version = None,
                 // Another control on the same database calls nothing out here.
                 Heard::Quiet => {
                     current(&self.app, &self.vm).await.ok()?;
-                    let now = db::sessions::version(&self.app.db, &self.desktop).await.ok()?;
-                    if self.version != Some(now) {
+                    if self.version != Some(self.version_now().await?) {
                         self.version = None;
                     }
                 }
@@ -144,11 +147,17 @@ impl Hearing {
 
     async fn look(&mut self) -> Option<()> {
         current(&self.app, &self.vm).await.ok()?;
-        self.version = Some(db::sessions::version(&self.app.db, &self.desktop).await.ok()?);
+        self.version = Some(self.version_now().await?);
         let to_stop = db::sessions::to_stop(&self.app.db, &self.desktop).await.ok()?;
         self.to_tell.push_back(Notice::Hello);
         self.to_tell.extend(to_stop.into_iter().map(|session_id| Notice::Stop { session_id }));
         Some(())
+    }
+
+    async fn version_now(&self) -> Option<Version> {
+        let sessions = db::sessions::version(&self.app.db, &self.desktop).await.ok()?;
+        let servers = db::mcp_servers::version(&self.app.db, &self.desktop).await.ok()?;
+        Some((sessions, servers))
     }
 }
 

@@ -4,7 +4,7 @@ use protocol::{
     DesktopId,
     key::ProviderName,
     model::ModelApi,
-    paths::{API, LLM, SIDECAR_SEGMENTS, VM},
+    paths::{API, LLM, MCP_SERVER_SEGMENTS, MCP_SERVERS, SIDECAR_SEGMENTS, VM},
 };
 
 /// On the public listener.
@@ -13,7 +13,7 @@ pub(crate) enum Public {
     /// A desktop's sidecar answers.
     Desktop {
         desktop: DesktopId,
-        /// One of [`SIDECAR_SEGMENTS`].
+        /// One of [`SIDECAR_SEGMENTS`], or [`MCP_SERVERS`].
         segment: &'static str,
     },
     /// control answers.
@@ -64,12 +64,22 @@ pub(crate) fn public(path: &str) -> Public {
 fn api(rest: &str) -> Public {
     let Some(below_desktops) = below(rest, "/desktops") else { return Public::Api };
     let mut segments = below_desktops.trim_start_matches('/').split('/');
-    let (Some(id), Some(segment)) = (segments.next(), segments.next()) else { return Public::Api };
-    let Some(segment) = SIDECAR_SEGMENTS.iter().find(|known| **known == segment) else { return Public::Api };
+    let Some(id) = segments.next() else { return Public::Api };
+    let Some(segment) = sidecars(segments) else { return Public::Api };
     match id.parse() {
         Ok(desktop) => Public::Desktop { desktop, segment },
         Err(_) => Public::Nothing,
     }
+}
+
+/// What a sidecar answers of what stands behind a desktop's id; the rest is control's.
+fn sidecars<'a>(mut segments: impl Iterator<Item = &'a str>) -> Option<&'static str> {
+    let first = segments.next()?;
+    if first != MCP_SERVERS {
+        return SIDECAR_SEGMENTS.iter().copied().find(|known| *known == first);
+    }
+    let (_name, wanted) = (segments.next()?, segments.next()?);
+    (MCP_SERVER_SEGMENTS.contains(&wanted) && segments.next().is_none()).then_some(MCP_SERVERS)
 }
 
 /// As [`public`], for the VM listener.
@@ -104,6 +114,7 @@ pub(crate) fn template(path: &str) -> String {
         let after_files = template.contains("/files/");
         template.push_str(match segment {
             _ if after_files => "{path}",
+            _ if template.ends_with("/mcp-servers/") => "{name}",
             "v1" => "v1",
             word if word.len() <= 20 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') => word,
             _ => "{id}",
@@ -134,6 +145,18 @@ mod tests {
     }
 
     #[test]
+    fn an_mcp_server_is_kept_by_control_and_run_by_the_sidecar() {
+        let desktop = DesktopId::generate();
+        let server = format!("/api/v1/desktops/{desktop}/mcp-servers/github");
+        let sidecar = Public::Desktop { desktop, segment: MCP_SERVERS };
+
+        assert_eq!(public(&server), Public::Api);
+        for wanted in ["status", "start", "stop", "restart", "tools", "try", "logs"] {
+            assert_eq!(public(&format!("{server}/{wanted}")), sidecar, "{wanted}");
+        }
+    }
+
+    #[test]
     fn everything_else_of_the_api_goes_to_control() {
         let desktop = DesktopId::generate();
 
@@ -144,6 +167,13 @@ mod tests {
             format!("/api/v1/desktops/{desktop}/start"),
             format!("/api/v1/desktops/{desktop}/shares"),
             "/api/v1/desktops/events".to_owned(),
+            format!("/api/v1/desktops/{desktop}/mcp-servers"),
+            format!("/api/v1/desktops/{desktop}/mcp-servers/github"),
+            format!("/api/v1/desktops/{desktop}/mcp-servers/start"),
+            format!("/api/v1/desktops/{desktop}/mcp-servers/github/starts"),
+            format!("/api/v1/desktops/{desktop}/mcp-servers/github/start/now"),
+            format!("/api/v1/desktops/{desktop}/mcp-server/github/start"),
+            "/api/v1/desktops/mcp-servers/github/start".to_owned(),
             format!("/api/v1/desktops/{desktop}/vncx"),
         ] {
             assert_eq!(public(&path), Public::Api, "{path}");
@@ -165,6 +195,7 @@ mod tests {
     #[test]
     fn a_sidecars_part_of_what_is_no_desktop_is_nothing() {
         assert_eq!(public("/api/v1/desktops/dsk-1/vnc"), Public::Nothing);
+        assert_eq!(public("/api/v1/desktops/dsk-1/mcp-servers/github/start"), Public::Nothing);
     }
 
     #[test]
@@ -193,13 +224,21 @@ mod tests {
     }
 
     #[test]
-    fn a_template_names_no_id_and_no_file() {
+    fn a_template_names_no_id_no_file_and_no_server() {
         let desktop = DesktopId::generate();
 
         assert_eq!(template(&format!("/api/v1/desktops/{desktop}/vnc")), "/api/v1/desktops/{id}/vnc");
         assert_eq!(
             template(&format!("/api/v1/desktops/{desktop}/files/diary/monday")),
             "/api/v1/desktops/{id}/files/{path}"
+        );
+        assert_eq!(
+            template(&format!("/api/v1/desktops/{desktop}/mcp-servers/github/start")),
+            "/api/v1/desktops/{id}/mcp-servers/{name}/start"
+        );
+        assert_eq!(
+            template(&format!("/api/v1/desktops/{desktop}/mcp-servers/mcp-servers")),
+            "/api/v1/desktops/{id}/mcp-servers/{name}"
         );
         assert_eq!(template("/"), "/");
     }

@@ -1,7 +1,7 @@
 //! The types that two of CloudBot's programs, or a program and its users, exchange.
 //!
 //! Times are Unix milliseconds (`i64`), sizes are pixels, byte counts are bytes. Every type
-//! that leaves a program has a snapshot in `tests/wire.rs`: a change there is a change of the API.
+//! that leaves a program has a snapshot in `tests/wire*.rs`: a change there is a change of the API.
 
 pub mod accessibility;
 pub mod action;

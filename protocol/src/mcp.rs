@@ -31,10 +31,12 @@ pub enum McpTransport {
     },
 }
 
-/// Body of `PUT desktops/{id}/mcp-servers/{name}`, and of `POST desktops/{id}/mcp-servers` with the name beside it.
+/// Body of `POST desktops/{id}/mcp-servers`, which adds a server, and of `PUT desktops/{id}/mcp-servers/{name}`, which
+/// changes it but for its name. Other fields are ignored: what was read as [`McpServer`] can be sent back.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct McpServerConfig {
-    /// 1 to 32 of `a-z`, `0-9` and `-`, unique on the desktop: its tools are called `mcp__NAME__TOOL`.
+    /// 1 to 32 of `a-z`, `0-9` and `-`, with a letter or digit at both ends, unique on the desktop. Its tools are
+    /// called `mcp__NAME__TOOL`, which can be read in one way only, since a name holds no `_`.
     pub name: String,
     pub transport: McpTransport,
     /// Does it start with the desktop?
@@ -42,7 +44,8 @@ pub struct McpServerConfig {
     pub autostart: bool,
 }
 
-/// A server as its owner sees it: values of `env` and `headers` masked, unless they are placeholders alone.
+/// A server as its owner sees it: each value of `env` and `headers` is [`MASK`], unless it is one placeholder and
+/// nothing else. Sent back with `PUT`, the mask stands for the value that is stored under that name.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct McpServer {
     #[serde(flatten)]
@@ -51,7 +54,10 @@ pub struct McpServer {
     pub updated_at: Millis,
 }
 
-/// Answer of `GET /vm/v1/mcp-servers`: all of this VM's desktop, values as they were given.
+/// What stands for a value that is not shown.
+pub const MASK: &str = "••••";
+
+/// Answer of `GET /vm/v1/mcp-servers`: all of this VM's desktop by name, values as they were given.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct McpServers {
     pub servers: Vec<McpServerConfig>,

@@ -22,7 +22,8 @@ pub const ACCESS_COOKIE_TLS: &str = "__Host-cloudbot_access";
 pub const REFRESH_COOKIE: &str = "cloudbot_refresh";
 pub const REFRESH_COOKIE_TLS: &str = "__Host-cloudbot_refresh";
 
-/// Parts of `desktops/{id}/…` that the desktop's sidecar answers; everything else is control's.
+/// Parts of `desktops/{id}/…` that the desktop's sidecar answers; everything else is control's, but for
+/// [`MCP_SERVER_SEGMENTS`].
 pub const SIDECAR_SEGMENTS: &[&str] = &[
     "vnc",
     "chat",
@@ -40,6 +41,11 @@ pub const SIDECAR_SEGMENTS: &[&str] = &[
     "control",
     "mcp",
 ];
+
+/// `desktops/{id}/mcp-servers` and `desktops/{id}/mcp-servers/{name}` are control's, which keeps what the servers are …
+pub const MCP_SERVERS: &str = "mcp-servers";
+/// … and these of `desktops/{id}/mcp-servers/{name}/…` the sidecar's, which runs them.
+pub const MCP_SERVER_SEGMENTS: &[&str] = &["status", "start", "stop", "restart", "tools", "try", "logs"];
 
 /// Where a sidecar's calls of a provider go on the edge's VM listener: `/llm/anthropic/v1/messages`.
 pub fn llm_path(provider: &ProviderName, api: ModelApi) -> String {

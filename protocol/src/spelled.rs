@@ -1,7 +1,7 @@
 //! Enums whose variants have one spelling, in JSON and as text (paths, database columns).
 
 /// Defines such an enum: `ALL`, `as_str` and `FromStr` follow from the one list. The texts are the variants in
-/// snake case, which serde writes; `tests/wire.rs` holds that both are the same.
+/// snake case, which serde writes; `tests/wire.rs` and those beside it hold that both are the same.
 macro_rules! spelled {
     ($(#[$meta:meta])* $name:ident, $what:literal, { $($(#[$doc:meta])* $variant:ident => $text:literal,)* }) => {
         $(#[$meta])*

@@ -86,7 +86,7 @@ pub enum Notice {
     Work { session_id: SessionId },
     /// A person asked through the API that this session stops.
     Stop { session_id: SessionId },
-    /// The desktop's MCP servers have changed.
+    /// `GET /vm/v1/mcp-servers` answers differently now.
     McpServers,
 }
 

@@ -89,7 +89,8 @@ def conversation(messages, said):
             openai_rules.filled(place, message.get("content"))
         if role == "assistant":
             waiting = calls(place, message, ids)
-            require(said.has(message), f"{place}: the model never said this message")
+            # What was said and done elsewhere may be told as the model's own words, and then as words alone.
+            require(said.has(message) or message.keys() == {"role", "content"}, f"{place}: the model never said this message")
         for part_place, part in parts_of(place, message):
             # Others than OpenAI know no more.
             known = ("text", "image_url") if role == "user" else ("text", "refusal")

@@ -101,7 +101,7 @@ def tools(declared, items):
 def conversation(items, said):
     require(items, "input is empty")
     for index, item in enumerate(items):
-        forged = is_known_to_be_the_models(item) and not said.has(item)
+        forged = is_known_to_be_the_models(item) and not said.has(item) and not is_told(item)
         require(not forged, f"input.{index}: the model never said this {kind_of(item)}")
     waiting, call_ids, answered, answer = {}, set(), set(), None
     for index, item in enumerate(items):
@@ -164,6 +164,11 @@ def items_of(body):
 
 def kind_of(item):
     return item.get("type") or ("message" if "role" in item else "item_reference")
+
+
+def is_told(item):
+    """What was said and done elsewhere may be told as the model's own words, and then as words alone."""
+    return item.get("role") == "assistant" and isinstance(item.get("content"), str) and "id" not in item
 
 
 def is_the_models(item, said):

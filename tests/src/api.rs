@@ -196,6 +196,7 @@ impl Api {
         Api::with_bearer(&self.base, &made.secret)
     }
 
+    /// Of Anthropic.
     pub async fn set_key(&self, key: &str) {
         let body = serde_json::json!({ "key": key });
         let _: serde_json::Value = self.put("keys/anthropic", &body).await.expect("store the provider key");

@@ -8,11 +8,12 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 use url::Url;
 
 use crate::{
-    Api, ModelServer, artefacts,
+    Api, ModelServer, artefacts, model_server,
     processes::{self, Process, binary},
     repository, wait,
 };
@@ -28,6 +29,8 @@ pub struct Options {
     pub database_url: Option<String>,
     /// Added to both programs' environment, stronger than what the stack itself sets.
     pub env: Vec<(&'static str, String)>,
+    /// The operator's model table, for providers at this URL; Anthropic's one model unless told.
+    pub models: Option<fn(&str) -> Value>,
 }
 
 /// Where everything of a stack stands: enough to write its programs' command lines.
@@ -60,11 +63,17 @@ impl Layout {
             ("CLOUDBOT_PUBLIC_URL", format!("http://localhost:{public}")),
             ("CLOUDBOT_WEB", repository().join("web/dist").display().to_string()),
             ("CLOUDBOT_ANTHROPIC_URL", model_url.to_owned()),
+            ("CLOUDBOT_OPENAI_URL", model_server::openai_url(model_url)),
             ("CLOUDBOT_SIDECAR", binary("sidecar").display().to_string()),
             ("CLOUDBOT_STOP_DESKTOPS_ON_EXIT", "true".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        if let Some(models) = options.models {
+            let file = folder.join("models.json");
+            std::fs::write(&file, models(model_url).to_string()).expect("write the model table");
+            env.push(("CLOUDBOT_MODELS".to_owned(), file.display().to_string()));
+        }
         env.extend(options.database_url.map(|url| ("CLOUDBOT_DATABASE_URL".to_owned(), url)));
         env.extend(options.env.into_iter().map(|(name, value)| (name.to_owned(), value)));
         Self { data, logs, public, vm, metrics, control, env }

@@ -37,6 +37,7 @@ async fn what_is_not_theirs_does_not_exist_for_anyone() {
 fn requests(desktop: &DesktopId, session: &SessionId) -> Vec<(Method, String, Value)> {
     let click = json!({ "action": "click", "at": { "x": 1, "y": 1 } });
     let say = json!({ "text": "hello", "client_id": "c1" });
+    let server = json!({ "name": "theirs", "transport": { "type": "stdio", "command": "id" } });
     [
         (Method::GET, format!("desktops/{desktop}"), Value::Null),
         (Method::PATCH, format!("desktops/{desktop}"), json!({ "name": "taken over" })),
@@ -47,6 +48,11 @@ fn requests(desktop: &DesktopId, session: &SessionId) -> Vec<(Method, String, Va
         (Method::POST, format!("desktops/{desktop}/actions"), click),
         (Method::POST, format!("desktops/{desktop}/shell"), json!({ "command": "id" })),
         (Method::GET, format!("desktops/{desktop}/files/.profile"), Value::Null),
+        (Method::GET, format!("desktops/{desktop}/mcp-servers"), Value::Null),
+        (Method::POST, format!("desktops/{desktop}/mcp-servers"), server),
+        (Method::DELETE, format!("desktops/{desktop}/mcp-servers/theirs"), Value::Null),
+        (Method::GET, format!("desktops/{desktop}/mcp-servers/theirs/logs"), Value::Null),
+        (Method::POST, format!("desktops/{desktop}/mcp-servers/theirs/start"), Value::Null),
         (Method::POST, "sessions".to_owned(), json!({ "desktop_id": desktop })),
         (Method::GET, format!("sessions/{session}"), Value::Null),
         (Method::PATCH, format!("sessions/{session}"), json!({ "archived": true })),

@@ -9,6 +9,7 @@ pub mod desktops;
 pub mod events;
 pub mod keys;
 pub mod logins;
+pub mod mcp_servers;
 pub mod secrets;
 pub mod sessions;
 pub mod tokens;

@@ -1,6 +1,7 @@
 //! Desktops: what their owners ask is written down here, and made so by the reconciler.
 
 pub mod launch;
+pub mod mcp_servers;
 pub mod reconcile;
 pub mod state;
 

@@ -72,6 +72,16 @@ impl<S: Send + Sync> FromRequest<S> for Bytes {
     }
 }
 
+/// A refusal of a body that holds secrets: serde's words quote what is of the wrong type.
+pub fn unquoted(refused: ApiError, detail: &str) -> ApiError {
+    match refused {
+        ApiError::Problem(problem) if problem.code == Code::InvalidValue => {
+            Problem::new(Code::InvalidValue, detail).into()
+        }
+        other => other,
+    }
+}
+
 fn json_problem(rejection: &JsonRejection) -> Problem {
     match rejection {
         JsonRejection::MissingJsonContentType(_) => {

@@ -10,6 +10,7 @@ pub mod extract;
 pub mod health;
 pub mod internal;
 pub mod keys;
+pub mod mcp_servers;
 pub mod models;
 pub mod pictures;
 mod refuse;
@@ -27,6 +28,7 @@ use protocol::{
     chat::{ChatDown, ChatUp},
     error::{Code, Problem},
     lease::{ControlStatus, HandBack, Holder},
+    mcp::{McpLogLine, McpStatus, McpTool, McpTried, TryMcpTool},
     paths::{API, INTERNAL, VM},
 };
 use utoipa::OpenApi;
@@ -43,8 +45,10 @@ const MAX_BODY: usize = 1 << 20;
 #[derive(OpenApi)]
 #[openapi(
     info(title = "CloudBot", description = "Cloud desktops that an AI agent works on. Errors are RFC 9457 problem documents with a stable `code`. A browser authenticates with cookies and sends `x-cloudbot: 1` with every change; a program sends `Authorization: Bearer` with a personal access token."),
-    // What sidecars answer is not in the table below, but part of the API: the chat socket's frames, who drives.
-    components(schemas(ChatUp, ChatDown, ControlStatus, HandBack, Holder)),
+    // What sidecars answer is not in the table below, but part of the API: the chat socket's frames, who drives, MCP servers that run.
+    components(schemas(
+        ChatUp, ChatDown, ControlStatus, HandBack, Holder, McpStatus, McpTool, TryMcpTool, McpTried, McpLogLine
+    )),
 )]
 struct Described;
 
@@ -98,6 +102,8 @@ fn public() -> OpenApiRouter<Shared> {
         .routes(routes!(desktops::start))
         .routes(routes!(desktops::stop))
         .routes(routes!(desktops::reboot))
+        .routes(routes!(mcp_servers::list, mcp_servers::create))
+        .routes(routes!(mcp_servers::get, mcp_servers::put, mcp_servers::delete))
         .routes(routes!(sessions::list, sessions::create))
         .routes(routes!(sessions::get, sessions::patch, sessions::delete))
         .routes(routes!(sessions::read, sessions::say))
@@ -121,6 +127,7 @@ fn vm() -> Router<Shared> {
         .route("/report", post(vm::report))
         .route("/lease", put(vm::put_lease))
         .route("/secrets/{name}", get(vm::secret))
+        .route("/mcp-servers", get(vm::mcp_servers))
         .route("/notices", get(vm::notices))
         .route("/work", get(vm::work))
         .route("/sessions/{id}/messages", post(vm::say))

@@ -2,16 +2,18 @@
 
 use axum::{extract::State, http::StatusCode};
 use protocol::{
-    error::{Code, Problem},
+    error::Problem,
     secret::{PutSecret, Secret},
 };
 
 use super::{
     Shared,
     caller::Owner,
-    extract::{Json, Path},
+    extract::{Json, Path, unquoted},
 };
 use crate::{error::ApiError, users::secrets};
+
+const SHAPE: &str = "Send an object with the secret as text under `value`, and nothing else.";
 
 /// The names of the stored secrets.
 #[utoipa::path(get, path = "/secrets", responses((status = 200, body = Vec<Secret>), (status = "4XX", body = Problem)))]
@@ -28,7 +30,7 @@ pub async fn put(
     Path(name): Path<String>,
     wish: Result<Json<PutSecret>, ApiError>,
 ) -> Result<axum::Json<Secret>, ApiError> {
-    let Json(wish) = wish.map_err(unquoted)?;
+    let Json(wish) = wish.map_err(|refused| unquoted(refused, SHAPE))?;
     Ok(axum::Json(secrets::put(&app, owner.id(), &name, &wish.value).await?))
 }
 
@@ -38,15 +40,4 @@ pub async fn put(
 pub async fn delete(State(app): State<Shared>, owner: Owner, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
     secrets::delete(&app, owner.id(), &name).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// serde's words quote what is of the wrong type: here that may be the secret.
-fn unquoted(refused: ApiError) -> ApiError {
-    match refused {
-        ApiError::Problem(problem) if problem.code == Code::InvalidValue => {
-            Problem::new(Code::InvalidValue, "Send an object with the secret as text under `value`, and nothing else.")
-                .into()
-        }
-        other => other,
-    }
 }

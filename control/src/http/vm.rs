@@ -17,6 +17,7 @@ use protocol::{
     error::{Code, Problem},
     journal::{Append, Appended, Events, Judged, Say},
     lease::PutLease,
+    mcp::McpServers,
     secret::SecretValue,
     session::{PostMessage, PostedMessage},
     vm::{Assignment, EnrolRequest, Enrolled, RenewRequest, Report, Work},
@@ -29,6 +30,7 @@ use super::{
     stream,
 };
 use crate::{
+    desktops::mcp_servers as servers,
     error::{ApiError, not_found},
     sessions::{self, approvals, blobs, journal},
     users::secrets,
@@ -85,10 +87,15 @@ pub async fn secret(
     State(app): State<Shared>,
     Vm(vm): Vm,
     Path(name): Path<String>,
-) -> Result<([(header::HeaderName, &'static str); 1], axum::Json<SecretValue>), ApiError> {
+) -> Result<Unstored<SecretValue>, ApiError> {
     let (_, desktop) = vms::current(&app, &vm).await?;
-    let value = secrets::open(&app, &desktop.user_id, &name).await?;
-    Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(value)))
+    Ok(unstored(secrets::open(&app, &desktop.user_id, &name).await?))
+}
+
+/// The MCP servers of the desktop, with their values.
+pub async fn mcp_servers(State(app): State<Shared>, Vm(vm): Vm) -> Result<Unstored<McpServers>, ApiError> {
+    let (_, desktop) = vms::current(&app, &vm).await?;
+    Ok(unstored(servers::of_vm(&app, &desktop).await?))
 }
 
 /// First "hello", then a word for each change that concerns this VM's desktop.
@@ -177,4 +184,11 @@ pub async fn get_blob(
     let (bytes, media_type) =
         blobs::of_desktop(&app, &desktop.id, &sha256).await?.ok_or_else(|| not_found("picture"))?;
     Ok(([(header::CONTENT_TYPE, media_type)], bytes))
+}
+
+/// An answer that is for its reader's memory alone.
+type Unstored<T> = ([(header::HeaderName, &'static str); 1], axum::Json<T>);
+
+fn unstored<T>(value: T) -> Unstored<T> {
+    ([(header::CACHE_CONTROL, "no-store")], axum::Json(value))
 }

@@ -6,7 +6,7 @@ use aes_gcm::{
 };
 use anyhow::{Context, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use protocol::{UserId, key::ProviderName};
+use protocol::{DesktopId, UserId, key::ProviderName};
 use rand::Rng;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
@@ -21,6 +21,8 @@ pub enum Sealed<'a> {
     ProviderKey(&'a ProviderName),
     /// A user's secret of this name.
     Secret(&'a str),
+    /// An MCP server of this name on a desktop of the user.
+    McpServer(&'a DesktopId, &'a str),
 }
 
 pub struct Sealer {
@@ -89,6 +91,7 @@ impl Sealed<'_> {
         match self {
             Self::ProviderKey(_) => "a provider key",
             Self::Secret(_) => "a secret",
+            Self::McpServer(..) => "an MCP server",
         }
     }
 }
@@ -98,6 +101,7 @@ fn aad(user: &UserId, what: Sealed<'_>) -> String {
     match what {
         Sealed::ProviderKey(provider) => format!("{user}/{}", provider.as_str()),
         Sealed::Secret(name) => format!("secret/{user}/{name}"),
+        Sealed::McpServer(desktop, name) => format!("mcp-server/{user}/{desktop}/{name}"),
     }
 }
 
@@ -147,6 +151,19 @@ mod tests {
         assert!(sealer.open(&sealed, sealer.key_id(), &user, key()).is_err());
         let opened = sealer.open(&sealed, sealer.key_id(), &user, Sealed::Secret("BANK")).unwrap();
         assert_eq!(opened.expose_secret(), "hunter2");
+    }
+
+    #[test]
+    fn an_mcp_server_opens_on_its_own_desktop_alone() {
+        let (sealer, user, desktop) = (sealer(), UserId::generate(), DesktopId::generate());
+        let sealed = sealer.seal("hunter2", &user, Sealed::McpServer(&desktop, "bank")).unwrap();
+        let opens = |user: &UserId, what: Sealed<'_>| sealer.open(&sealed, sealer.key_id(), user, what).is_ok();
+
+        assert!(opens(&user, Sealed::McpServer(&desktop, "bank")));
+        assert!(!opens(&user, Sealed::McpServer(&desktop, "mail")));
+        assert!(!opens(&user, Sealed::McpServer(&DesktopId::generate(), "bank")));
+        assert!(!opens(&UserId::generate(), Sealed::McpServer(&desktop, "bank")));
+        assert!(!opens(&user, Sealed::Secret("bank")));
     }
 
     #[test]

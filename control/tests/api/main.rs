@@ -29,6 +29,7 @@ mod enrolment;
 mod grants;
 mod keys;
 mod lease;
+mod mcp_servers;
 mod odd_text;
 mod reconciler;
 mod record;

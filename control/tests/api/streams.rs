@@ -33,22 +33,26 @@ facts!(
 const SOON: Duration = Duration::from_secs(20);
 
 /// The events of a stream, one by one.
-struct Stream {
+pub(crate) struct Stream {
     body: Body,
     text: String,
 }
 
 impl Stream {
     #[track_caller]
-    fn of(answer: http::Response<Body>) -> Self {
+    pub(crate) fn of(answer: http::Response<Body>) -> Self {
         assert_eq!(answer.status(), 200);
         let media_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
         assert!(media_type.starts_with("text/event-stream"), "{media_type}");
         Self { body: answer.into_body(), text: String::new() }
     }
 
-    /// The next event's id and data; `None` when the stream ends.
+    /// The next event's id and data; `None` when the stream ends. What merely keeps it alive does not count.
     async fn next_raw(&mut self) -> Option<(Option<String>, String)> {
+        tokio::time::timeout(SOON, self.read()).await.expect("an event in time")
+    }
+
+    async fn read(&mut self) -> Option<(Option<String>, String)> {
         loop {
             while let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| {
@@ -62,19 +66,18 @@ impl Stream {
                     return Some((id, data));
                 }
             }
-            let frame = tokio::time::timeout(SOON, self.body.frame()).await.expect("an event in time")?;
-            let data = frame.expect("a frame").into_data().expect("data");
+            let data = self.body.frame().await?.expect("a frame").into_data().expect("data");
             self.text.push_str(std::str::from_utf8(&data).expect("UTF-8"));
         }
     }
 
-    async fn next<T: DeserializeOwned>(&mut self) -> T {
+    pub(crate) async fn next<T: DeserializeOwned>(&mut self) -> T {
         let (_, data) = self.next_raw().await.expect("the stream goes on");
         serde_json::from_str(&data).unwrap_or_else(|error| panic!("{error}: {data}"))
     }
 
     /// Does nothing come for this long?
-    async fn is_quiet(&mut self, during: Duration) -> bool {
+    pub(crate) async fn is_quiet(&mut self, during: Duration) -> bool {
         tokio::time::timeout(during, self.next_raw()).await.is_err()
     }
 }

@@ -1,4 +1,5 @@
-//! MCP through the edge: what clients and sidecars say to each other arrives, when it is said, and ends when it ends.
+//! MCP through the edge: what clients and sidecars say to each other arrives, when it is said, and ends when it ends;
+//! and what is asked of a desktop's own MCP servers reaches who knows it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,12 +41,45 @@ async fn what_a_client_says_of_its_session_reaches_the_sidecar() {
 
 #[tokio::test]
 async fn an_answer_arrives_as_it_is_said_however_long_it_is_silent_and_ends_with_its_client() {
+    it_streams(|http, desktop| http.post(format!("{desktop}/mcp")).body("{}")).await;
+}
+
+#[tokio::test]
+async fn what_a_server_logs_arrives_as_it_is_said_however_long_it_is_silent_and_ends_with_its_reader() {
+    it_streams(|http, desktop| http.get(format!("{desktop}/mcp-servers/github/logs"))).await;
+}
+
+#[tokio::test]
+async fn an_mcp_server_is_kept_by_control_and_run_by_the_sidecar() {
+    let world = World::start().await;
+    let (desktop, sidecar) = world.desktop("user-a").await;
+    let servers = world.url(&format!("/api/v1/desktops/{desktop}/mcp-servers"));
+    let seen = async |method: &str, url: String| {
+        let request = world.http.request(method.parse().unwrap(), url).bearer_auth("user-a");
+        Seen::read(request.send().await.unwrap()).await
+    };
+
+    for (method, url) in [("GET", servers.clone()), ("POST", servers.clone()), ("PUT", format!("{servers}/github"))] {
+        let seen = seen(method, url).await;
+        assert_ne!(seen.by, sidecar.vm.as_str(), "{method} {}", seen.path);
+        assert_eq!(seen.header("authorization"), Some("Bearer user-a"), "control itself asks who it is");
+    }
+    for (method, wanted) in [("GET", "status"), ("POST", "start"), ("POST", "try")] {
+        let seen = seen(method, format!("{servers}/github/{wanted}")).await;
+        assert_eq!(seen.by, sidecar.vm.as_str(), "{method} {}", seen.path);
+        assert_eq!(seen.path, format!("/api/v1/desktops/{desktop}/mcp-servers/github/{wanted}"));
+        assert_eq!(seen.header("authorization"), None);
+        assert!(seen.header("x-cloudbot-capability").is_some());
+    }
+}
+
+async fn it_streams(ask: impl FnOnce(&reqwest::Client, String) -> reqwest::RequestBuilder) {
     let silence = Duration::from_millis(300);
     let world = World::start_with(|config| config.client_read_timeout = silence).await;
     let (pieces, desktop, _sidecar) = streaming_desktop(&world).await;
-    let url = world.url(&format!("/api/v1/desktops/{desktop}/mcp"));
+    let request = ask(&world.http, world.url(&format!("/api/v1/desktops/{desktop}")));
 
-    let mut answer = world.http.post(url).bearer_auth("user-a").body("{}").send().await.unwrap();
+    let mut answer = request.bearer_auth("user-a").send().await.unwrap();
 
     assert_eq!(answer.headers()["mcp-session-id"], "0123");
     for piece in [":\n\n", "data: {}\n\n"] {

@@ -47,6 +47,16 @@ struct State {
     keyless: bool,
 }
 
+/// The base of OpenAI's API on a server at this URL.
+pub fn openai_url(url: &str) -> String {
+    format!("{url}/openai/v1")
+}
+
+/// The base of an API that speaks Chat Completions there.
+pub fn compatible_url(url: &str) -> String {
+    format!("{url}/compatible/v1")
+}
+
 pub struct ModelServer {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -72,12 +82,12 @@ impl ModelServer {
 
     /// The base of OpenAI's API.
     pub fn openai_url(&self) -> String {
-        format!("{}/openai/v1", self.url())
+        openai_url(&self.url())
     }
 
     /// The base of an API that speaks Chat Completions.
     pub fn compatible_url(&self) -> String {
-        format!("{}/compatible/v1", self.url())
+        compatible_url(&self.url())
     }
 
     /// A place on this server for a turn to redirect to; nobody should come there.

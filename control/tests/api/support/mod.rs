@@ -121,6 +121,16 @@ impl Control {
         done.unwrap_or_else(|error| panic!("{error}: {text}"));
     }
 
+    /// One text of each row that the database answers.
+    pub(crate) async fn texts(&self, query: &str) -> Vec<String> {
+        let query = sqlx::AssertSqlSafe(query.to_owned());
+        let rows = match &self.app.db {
+            Db::Sqlite(pool) => sqlx::query_scalar(query).fetch_all(pool).await,
+            Db::Postgres(pool) => sqlx::query_scalar(query).fetch_all(pool).await,
+        };
+        rows.expect("an answer of the database")
+    }
+
     pub(crate) fn pass_time(&self, millis: i64) {
         self.app.clock.advance(millis);
     }
