@@ -34,7 +34,8 @@ class Checker:
                 if part["type"] == "image_url":
                     self.pictures.check(place, part["image_url"]["url"])
         pieces = [(f"messages.{index}", message) for index, message in enumerate(body["messages"])]
-        self.conversations.check(pieces, not any(message["role"] == "assistant" for _, message in pieces))
+        own = any(message["role"] == "assistant" and self.said.has(message) for _, message in pieces)
+        self.conversations.check(pieces, not own)
 
 
 class Said:
@@ -55,11 +56,11 @@ class Said:
 
 
 def essence(message):
-    """What of an answer has to stay as it was said; no arguments are the same as an empty object."""
+    """What of an answer has to stay as it was said; arguments that are no object are the same as an empty one."""
     content = message.get("content") or message.get("refusal") or ""
     text = content if isinstance(content, str) else "".join(part.get("text") or part["refusal"] for part in content)
     calls = tuple(
-        (call["id"], call["function"]["name"], call["function"]["arguments"] or "{}")
+        (call["id"], call["function"]["name"], readable(call["function"]["arguments"]))
         for call in message.get("tool_calls", ())
     )
     return text if text.strip() else "", calls
@@ -109,6 +110,14 @@ def calls(place, message, ids):
         waiting.append(call["id"])
         arguments(f"{place}.{call['id']}", call["function"]["arguments"])
     return waiting
+
+
+def readable(text):
+    """Many servers read what is sent back, and fail where the model has written nonsense."""
+    try:
+        return text if isinstance(json.loads(text), dict) else "{}"
+    except ValueError:
+        return "{}"
 
 
 def arguments(place, text):

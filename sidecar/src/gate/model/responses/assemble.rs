@@ -92,8 +92,9 @@ impl Assembly {
         let stop_reason = match response["incomplete_details"]["reason"].as_str() {
             Some("content_filter") => "refusal",
             _ if is_incomplete => "max_tokens",
-            _ if asks => "tool_use",
+            // Who refuses asks for nothing.
             _ if refused => "refusal",
+            _ if asks => "tool_use",
             _ => "end_turn",
         };
         Ok(Whole { content, stop_reason: stop_reason.to_owned(), usage: usage(&response["usage"]) })
