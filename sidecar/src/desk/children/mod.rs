@@ -108,8 +108,9 @@ impl Children {
     }
 
     fn spawn(&self, Program { command, args, env: Variables(env) }: Program) -> io::Result<Kept<'_>> {
-        let mut keeper = Command::new(std::env::current_exe()?);
-        keeper.args(["keep", "--"]).arg(command).args(args);
+        // This very program, whatever has become of its file meanwhile.
+        let mut keeper = Command::new("/proc/self/exe");
+        keeper.arg0("sidecar").args(["keep", "--"]).arg(command).args(args);
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_private(&name.to_string_lossy())) {
             keeper.env_remove(name);
         }

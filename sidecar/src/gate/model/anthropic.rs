@@ -89,7 +89,7 @@ impl Anthropic {
         }
         let screen = record.picture().unwrap_or(Size::DEFAULT);
         let messages = history::messages(record.events(), &loaded);
-        let body = wire::request(model, screen, system_prompt, max_tokens, messages);
+        let body = wire::request(model, screen, system_prompt, max_tokens, messages, &agent.mcp_tools());
         drop(loaded);
         let body = Bytes::from(serde_json::to_vec(&body).map_err(|error| EdgeError::Unreachable(error.to_string()))?);
         let call = Call { body, beta: wire::beta(model.computer), message_id, ids: record.tool_ids() };

@@ -6,7 +6,7 @@ use protocol::{
 };
 use serde_json::{Value, json};
 
-use crate::gate::agent::own;
+use crate::gate::{agent::own, servers::offer::ToolDefinition};
 
 pub const VERSION: &str = "2026-10-21";
 /// The provider takes 4 in a request: one for tools and system, these for the newest messages.
@@ -32,7 +32,14 @@ When the task is done, check it on the screen or in the shell, and say in a few 
 person should know.";
 
 /// The body of a streaming call.
-pub fn request(model: &Model, screen: Size, prompt: Option<&str>, max_tokens: u32, mut messages: Vec<Value>) -> Value {
+pub fn request(
+    model: &Model,
+    screen: Size,
+    prompt: Option<&str>,
+    max_tokens: u32,
+    mut messages: Vec<Value>,
+    mcp: &[ToolDefinition],
+) -> Value {
     mark_newest(&mut messages);
     let mut tools = vec![
         computer(model.computer, screen),
@@ -40,6 +47,9 @@ pub fn request(model: &Model, screen: Size, prompt: Option<&str>, max_tokens: u3
         json!({"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}),
     ];
     tools.extend(own::definitions());
+    tools.extend(mcp.iter().map(|ToolDefinition { name, description, input_schema }| {
+        json!({"name": name, "description": description, "input_schema": input_schema})
+    }));
     let mut system = vec![json!({"type": "text", "text": SYSTEM})];
     system.extend(prompt.filter(|prompt| !prompt.trim().is_empty()).map(|text| json!({"type": "text", "text": text})));
     if let Some(last) = system.last_mut() {
@@ -110,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_request_names_the_toolset_and_no_sampling() {
-        let request = request(&Model::named("claude-opus-5-5"), Size::DEFAULT, None, 32_000, vec![user("hello")]);
+        let request = request(&Model::named("claude-opus-5-5"), Size::DEFAULT, None, 32_000, vec![user("hello")], &[]);
 
         insta::assert_json_snapshot!(request, {
             ".system[0].text" => "[our prompt]",
@@ -183,7 +193,7 @@ mod tests {
     #[test]
     fn at_most_four_places_are_cached() {
         let messages = (0..9).map(|n| user(&n.to_string())).collect();
-        let request = request(&Model::named("m"), Size::DEFAULT, Some("Be brief."), 1, messages).to_string();
+        let request = request(&Model::named("m"), Size::DEFAULT, Some("Be brief."), 1, messages, &[]).to_string();
 
         assert_eq!(request.matches("cache_control").count(), 4);
     }
@@ -191,12 +201,13 @@ mod tests {
     #[test]
     fn an_earlier_model_gets_the_single_tool_with_the_screens_size_and_no_thinking() {
         let model = |computer| Model { computer, ..Model::named("m") };
-        let tool = |computer| request(&model(computer), Size::DEFAULT, None, 1, vec![user("a")])["tools"][0].clone();
+        let tool =
+            |computer| request(&model(computer), Size::DEFAULT, None, 1, vec![user("a")], &[])["tools"][0].clone();
 
         let newest = json!({"type": "computer_20251124", "name": "computer", "display_width_px": 1280, "display_height_px": 800, "enable_zoom": true});
         assert_eq!(tool(ComputerTool::Computer20251124), newest);
         assert!(tool(ComputerTool::Computer20241022).get("enable_zoom").is_none());
-        let whole = request(&model(ComputerTool::Computer20250124), Size::DEFAULT, None, 1, vec![user("a")]);
+        let whole = request(&model(ComputerTool::Computer20250124), Size::DEFAULT, None, 1, vec![user("a")], &[]);
         assert!(whole.get("thinking").is_none());
         assert_eq!(beta(ComputerTool::Computer20250124), Some("computer-use-2025-01-24"));
     }
