@@ -17,4 +17,7 @@ pub enum Half {
     Gate(gate::Args),
     /// Screen, input, shell and files; runs as the desktop's user.
     Desk(desk::Args),
+    /// Runs one program for the desk, and keeps hold of all that comes of it.
+    #[command(hide = true)]
+    Keep(desk::children::keep::Args),
 }

@@ -14,6 +14,7 @@ async fn main() -> ExitCode {
         Ok(stop) => match config.half {
             Half::Gate(args) => sidecar::gate::run(args, stop).await,
             Half::Desk(args) => sidecar::desk::run(args, stop).await,
+            Half::Keep(args) => sidecar::desk::children::keep::run(args, stop).await,
         },
         Err(error) => Err(error),
     };

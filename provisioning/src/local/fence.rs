@@ -128,6 +128,9 @@ impl Fence {
         for path in ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ld.so.cache", "/etc/localtime"] {
             fence.mount("--ro-bind-try", Path::new(path), path);
         }
+        // It speaks TLS with the MCP servers that a user adds.
+        fence.flag(["--perms", "0755", "--dir", "/etc/ssl"]);
+        fence.mount("--ro-bind-try", Path::new("/etc/ssl/certs"), "/etc/ssl/certs");
         fence.mount("--ro-bind", files.supervisor, inside::SUPERVISOR);
         fence.mount("--ro-bind", files.sidecar, inside::SIDECAR);
         fence.mount("--ro-bind", files.user_data, inside::USER_DATA);

@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, OnceCell};
 use super::{
     accessibility::Accessibility,
     apps,
+    children::Children,
     clipboard::Clipboard,
     files::editor,
     floor::Floor,
@@ -46,6 +47,7 @@ pub(super) struct Desk {
     pub(super) floor: Floor,
     pub(super) accessibility: Accessibility,
     shells: Arc<Shells>,
+    pub(super) children: Arc<Children>,
     recorder: Recorder,
     /// Actions are done one after another, or one would wait for what the other draws.
     pub(super) acting: Arc<Mutex<()>>,
@@ -56,7 +58,13 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(screen: Screen, input: Input, clipboard: Clipboard, shells: Shells, home: &Path) -> Desk {
+    pub(super) fn new(
+        screen: Screen,
+        input: Input,
+        clipboard: Clipboard,
+        (shells, children): (Shells, Children),
+        home: &Path,
+    ) -> Desk {
         Desk {
             recorder: Recorder::new(screen.clone(), home),
             screen,
@@ -66,6 +74,7 @@ impl Desk {
             floor: Floor::closed(),
             accessibility: Accessibility::default(),
             shells: Arc::new(shells),
+            children: Arc::new(children),
             acting: Arc::default(),
             giving: Arc::default(),
             painted_since: Arc::default(),
@@ -123,7 +132,9 @@ impl Desk {
                 released.map(|()| Answer::Done)
             }
             Call::Floor { rule } => self.give_floor(rule).await.map(|()| Answer::Done),
-            Call::Vnc { .. } => Err(Refusal::failed("a viewer has no single answer")),
+            Call::Vnc { .. } | Call::Child { .. } | Call::Connect { .. } => {
+                Err(Refusal::failed("what lasts has no single answer"))
+            }
         };
         (answered.unwrap_or_else(Answer::Refused), None)
     }
@@ -181,7 +192,7 @@ impl Desk {
         let _one_at_a_time = self.giving.lock().await;
         if matches!(rule, FloorRule::Only { .. }) {
             self.floor.set(FloorRule::Nobody);
-            self.shells.freeze().await;
+            tokio::join!(self.shells.freeze(), self.children.freeze());
             self.recorder.pause(Pause::Takeover).await;
             self.input.release_all().await?;
             self.floor.set(rule);
@@ -191,7 +202,7 @@ impl Desk {
             self.input.release_all().await?;
             if was_taken {
                 self.recorder.resume(Pause::Takeover).await;
-                self.shells.thaw().await;
+                tokio::join!(self.shells.thaw(), self.children.thaw());
             }
             self.floor.set(rule);
         }

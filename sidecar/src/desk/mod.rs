@@ -6,7 +6,9 @@
 mod accessibility;
 mod apps;
 mod calls;
+pub mod children;
 pub mod clipboard;
+mod connect;
 mod files;
 pub mod floor;
 mod health;
@@ -27,7 +29,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, bail};
 use tokio_util::sync::CancellationToken;
 
-use self::{calls::Desk, clipboard::Clipboard, input::Input, screen::Screen, shell::Shells};
+use self::{calls::Desk, children::Children, clipboard::Clipboard, input::Input, screen::Screen, shell::Shells};
 use crate::link::{Refusal, RefusalKind};
 
 /// A session starts its X server and the desk together.
@@ -57,9 +59,10 @@ pub async fn run(args: Args, stop: CancellationToken) -> anyhow::Result<()> {
     let input = Input::open(None).await.context("open keyboard and pointer")?;
     let clipboard = Clipboard::open(None).await.context("open the clipboard")?;
     let shells = Shells::new(args.socket.with_extension("commands"));
+    let children = Children::new(args.socket.with_extension("children"));
     let home = std::env::home_dir().context("find the home: set HOME")?;
     let gone = screen.clone();
-    let desk = Desk::new(screen, input, clipboard, shells, &home);
+    let desk = Desk::new(screen, input, clipboard, (shells, children), &home);
     let listener = serve::listen(&args.socket)?;
     tracing::info!(socket = %args.socket.display(), size = ?gone.latest().size, "the desk serves");
     let lost = tokio::select! {

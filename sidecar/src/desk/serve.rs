@@ -19,6 +19,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     calls::Desk,
+    children::Program,
+    connect,
     rfb::ProtocolError,
     vnc::{self, ServeError},
 };
@@ -27,6 +29,8 @@ use crate::link::{Answer, Call, Password, Refusal, frame};
 /// At once. Calls last for seconds; viewers stay for hours, and however many there are, calls have their own places.
 const MAX_CALLS: usize = 64;
 const MAX_VIEWERS: usize = 32;
+const MAX_CHILDREN: usize = 24;
+const MAX_CONNECTIONS: usize = 128;
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -53,7 +57,12 @@ pub(super) fn listen(path: &Path) -> anyhow::Result<UnixListener> {
 /// Serves connections until `stop`.
 pub(super) async fn serve(listener: UnixListener, desk: Desk, gate_uid: Option<u32>, stop: CancellationToken) {
     let tasks = TaskTracker::new();
-    let places = Places { calls: Arc::new(Semaphore::new(MAX_CALLS)), viewers: Arc::new(Semaphore::new(MAX_VIEWERS)) };
+    let places = Places {
+        calls: Arc::new(Semaphore::new(MAX_CALLS)),
+        viewers: Arc::new(Semaphore::new(MAX_VIEWERS)),
+        children: Arc::new(Semaphore::new(MAX_CHILDREN)),
+        connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -95,6 +104,8 @@ fn is_gate(peer: &UCred, gate_uid: Option<u32>) -> bool {
 struct Places {
     calls: Arc<Semaphore>,
     viewers: Arc<Semaphore>,
+    children: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
 }
 
 async fn connection(mut stream: UnixStream, desk: Desk, places: Places, stop: CancellationToken) -> io::Result<()> {
@@ -107,16 +118,39 @@ async fn connection(mut stream: UnixStream, desk: Desk, places: Places, stop: Ca
     };
     let (kind, most, free) = match call {
         Call::Vnc { .. } => ("viewers", MAX_VIEWERS, &places.viewers),
+        Call::Child { .. } => ("children", MAX_CHILDREN, &places.children),
+        Call::Connect { .. } => ("connections", MAX_CONNECTIONS, &places.connections),
         _ => ("calls", MAX_CALLS, &places.calls),
     };
     let Ok(_place) = free.try_acquire() else {
         let refusal = Refusal::unavailable(format!("the desk already serves {most} {kind}; end one"));
         return timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Refused(refusal))).await?;
     };
-    if let Call::Vnc { control, seat, password } = call {
-        timeout(ANSWER_TIMEOUT, frame::write_json(&mut stream, &Answer::Done)).await??;
-        return view(stream, desk, Guest { control, seat, password }, stop).await;
-    }
+    // These keep the connection.
+    let call = match call {
+        Call::Vnc { control, seat, password } => {
+            agree(&mut stream, Ok(())).await?;
+            return view(stream, desk, Guest { control, seat, password }, stop).await;
+        }
+        Call::Child { command, args, env } => {
+            return match desk.children.start(Program { command, args, env }).await {
+                Ok(child) => {
+                    // A gate that is gone already is noticed by what serves it, which ends the child.
+                    let _ = agree(&mut stream, Ok(())).await;
+                    child.serve(stream, stop).await
+                }
+                Err(refusal) => agree::<()>(&mut stream, Err(refusal)).await.map(drop),
+            };
+        }
+        Call::Connect { host, port } => {
+            let opened = connect::open(&host, port).await;
+            return match agree(&mut stream, opened).await? {
+                Some(other) => connect::carry(stream, other, stop).await,
+                None => Ok(()),
+            };
+        }
+        call => call,
+    };
     let body = match call {
         Call::SetClipboard { .. } => timeout(BODY_TIMEOUT, frame::read_bytes(&mut stream)).await??,
         _ => Vec::new(),
@@ -136,6 +170,16 @@ async fn connection(mut stream: UnixStream, desk: Desk, places: Places, stop: Ca
         }
     };
     timeout(ANSWER_TIMEOUT, written).await?
+}
+
+/// Answers that what was asked for begins, or why it does not.
+async fn agree<T>(stream: &mut UnixStream, begun: Result<T, Refusal>) -> io::Result<Option<T>> {
+    let (answer, begun) = match begun {
+        Ok(begun) => (Answer::Done, Some(begun)),
+        Err(refusal) => (Answer::Refused(refusal), None),
+    };
+    timeout(ANSWER_TIMEOUT, frame::write_json(stream, &answer)).await??;
+    Ok(begun)
 }
 
 /// What the gate says of a viewer.

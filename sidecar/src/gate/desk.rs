@@ -6,7 +6,7 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::net::UnixStream;
 
-use crate::link::{Answer, Call, ClipboardForm, Password, Refusal, ScreenshotCall, frame};
+use crate::link::{Answer, Call, ClipboardForm, Password, Refusal, ScreenshotCall, child::Variables, frame};
 use protocol::desktop::Size;
 
 /// Why the desk did not do it.
@@ -121,9 +121,23 @@ impl Desk {
 
     /// A viewer's raw byte stream of RFB.
     pub async fn vnc(&self, control: bool, seat: String, password: Option<Password>) -> Result<UnixStream, DeskError> {
-        bounded(Duration::from_secs(10), async {
+        self.lasting(&Call::Vnc { control, seat, password }, Duration::from_secs(10)).await
+    }
+
+    /// A child with pipes to it: frames of [`link::child`](crate::link::child) from now on.
+    pub async fn child(&self, command: String, args: Vec<String>, env: Variables) -> Result<UnixStream, DeskError> {
+        self.lasting(&Call::Child { command, args, env }, Duration::from_secs(10)).await
+    }
+
+    /// The raw bytes of a TCP connection from the desktop's own network.
+    pub async fn connect_to(&self, host: &str, port: u16) -> Result<UnixStream, DeskError> {
+        self.lasting(&Call::Connect { host: host.to_owned(), port }, Duration::from_secs(15)).await
+    }
+
+    async fn lasting(&self, call: &Call, within: Duration) -> Result<UnixStream, DeskError> {
+        bounded(within, async {
             let mut connection = self.connect().await?;
-            match exchange(&mut connection, &Call::Vnc { control, seat, password }).await? {
+            match exchange(&mut connection, call).await? {
                 Answer::Done => Ok(connection),
                 _ => Err(DeskError::Nonsense),
             }

@@ -207,7 +207,7 @@ impl Lease {
     }
 
     /// Waits until the desk does as the lease says.
-    async fn applied(&self) -> Result<(), Problem> {
+    pub async fn applied(&self) -> Result<(), Problem> {
         let wanted = self.0.standing.borrow().floor();
         let mut applied = self.0.applied.subscribe();
         let waited = tokio::time::timeout(APPLIED_WITHIN, applied.wait_for(|floor| floor.as_ref() == Some(&wanted)));

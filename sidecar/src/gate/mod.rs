@@ -11,6 +11,7 @@ pub mod lease;
 pub mod mcp;
 pub mod model;
 pub mod patience;
+pub mod servers;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -26,6 +27,7 @@ use self::{
     identity::{enrol::Identity, key::StateDir, report, tls, user_data},
     lease::Lease,
     mcp::{Mcp, seats::Bounds},
+    servers::Servers,
 };
 
 /// What the gate is told when it starts.
@@ -46,6 +48,8 @@ pub struct Args {
     /// Where the edge reaches this gate; port 0 takes a free one, and control is told which.
     #[arg(long, env = "CLOUDBOT_GATE_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     pub listen: SocketAddr,
+    #[command(flatten)]
+    pub servers: servers::Args,
 }
 
 /// So long the gate waits for a desk before it serves without one.
@@ -88,7 +92,10 @@ pub async fn run(args: Args, stop: CancellationToken) -> anyhow::Result<()> {
         let lease = Lease::open(state, assignment.lease.clone())?;
         tasks.spawn(lease.clone().keep_floor(desk.clone(), desk_knows, stop.clone()));
         tasks.spawn(lease.clone().report(identity.edge.clone(), assignment.generation, over.clone(), stop.clone()));
-        let agent = Agent::new(journal, desk.clone(), lease.clone());
+        let with = (desk.clone(), journal.clone(), lease.clone());
+        let servers = Servers::new(with, watched.clone(), &args.servers, tasks.clone(), stop.clone());
+        tasks.spawn(servers.clone().follow(over.clone(), stop.clone()));
+        let agent = Agent::new(journal, desk.clone(), lease.clone(), servers.clone());
         tasks.spawn(agent.clone().work(watched, over.clone(), stop.clone()));
         tasks.spawn(agent.clone().heed_notices(over, stop.clone()));
         let mcp = Mcp::new(desk.clone(), lease.clone(), Bounds::USUAL, stop.clone());
@@ -99,6 +106,7 @@ pub async fn run(args: Args, stop: CancellationToken) -> anyhow::Result<()> {
             agent,
             lease,
             mcp,
+            servers,
             preview: Preview::default(),
             tasks: tasks.clone(),
             stop: stop.clone(),

@@ -3,11 +3,13 @@
 //! `sidecar desk` listens on a Unix socket; the gate opens one connection a call and writes one
 //! [`Call`], and its bytes behind it if it has some. For most calls one [`Answer`] comes back, likewise, and the connection
 //! ends. Closing it early cancels the call: a running command's process group is killed.
-//! [`Call::Vnc`] turns the connection, after an empty answer, into the raw byte stream of RFB.
+//! [`Call::Vnc`] turns the connection, after an empty answer, into the raw byte stream of RFB, [`Call::Connect`] into
+//! that of a TCP connection, and [`Call::Child`] into the frames of [`child`].
 //!
 //! The desk runs where the agent's shell runs, so the gate treats whatever it answers as hostile:
 //! every frame has a bound, and so has every wait.
 
+pub mod child;
 pub mod frame;
 mod password;
 
@@ -111,6 +113,18 @@ pub enum Call {
         seat: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         password: Option<Password>,
+    },
+    /// Starts a program with pipes to it, in the home, with these variables beside the desktop's own. It and all that
+    /// came of it end with the connection, and are frozen while a person drives.
+    Child {
+        command: String,
+        args: Vec<String>,
+        env: child::Variables,
+    },
+    /// Connects from the desktop's own network.
+    Connect {
+        host: String,
+        port: u16,
     },
 }
 

@@ -3,7 +3,9 @@
 mod accessibility;
 mod acting;
 mod apps;
+mod children;
 mod clipboard;
+mod connect;
 mod display;
 mod floor;
 mod process;

@@ -119,6 +119,14 @@ impl Keys {
         builder.with_client_cert_verifier(verifier).with_single_cert(chain, key).unwrap()
     }
 
+    /// TLS as anybody's server of this name has it.
+    pub fn server(&self, name: &str) -> ServerConfig {
+        let (chain, key) = self.issue(name);
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        builder.with_no_client_auth().with_single_cert(chain, key).unwrap()
+    }
+
     /// TLS as a client of the gate; `name` is what its certificate says, none shows no certificate.
     pub fn client(&self, name: Option<&str>) -> ClientConfig {
         let provider = Arc::new(ring::default_provider());

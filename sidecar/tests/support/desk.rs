@@ -224,6 +224,7 @@ async fn answer(mut connection: UnixStream, seen: Arc<Mutex<Seen>>) {
             let _ = frame::write_bytes(&mut connection, part).await;
             return;
         }
+        Call::Child { .. } | Call::Connect { .. } => Answer::Refused(Refusal::unavailable("there is no desktop")),
         Call::Vnc { .. } => {
             let _ = frame::write_json(&mut connection, &Answer::Done).await;
             // What a viewer says comes back.

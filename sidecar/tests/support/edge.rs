@@ -27,6 +27,7 @@ use protocol::{
     event::{Event, EventBody},
     journal::{Append, Appended, Events, Judged, Say},
     lease::{Lease, PutLease},
+    mcp::{McpServerConfig, McpServers},
     model::Model,
     secret::SecretValue,
     session::{PostedMessage, SessionState},
@@ -57,6 +58,8 @@ pub struct Control {
     pub model: Option<String>,
     pub settings: SessionSettings,
     pub secrets: HashMap<String, String>,
+    /// The desktop's MCP servers; a change is told by [`Notice::McpServers`].
+    pub mcp_servers: Vec<McpServerConfig>,
     /// What the gate told of who drives.
     pub leases: Vec<Lease>,
     pub events: Vec<Event>,
@@ -120,6 +123,12 @@ impl Control {
         (self.model.as_deref().map(Model::named), self.settings.clone())
     }
 
+    /// From now on the desktop is to have these.
+    pub fn serve_mcp(&mut self, servers: Vec<McpServerConfig>) {
+        self.mcp_servers = servers;
+        self.notices.push(Notice::McpServers);
+    }
+
     pub fn notify(&mut self, notice: Notice) {
         self.notices.push(notice);
     }
@@ -151,6 +160,7 @@ impl Edge {
             .route("/vm/v1/sessions/{id}/verdicts", post(judge))
             .route("/vm/v1/lease", put(put_lease))
             .route("/vm/v1/secrets/{name}", get(get_secret))
+            .route("/vm/v1/mcp-servers", get(mcp_servers))
             .route("/vm/v1/blobs/{name}", put(put_blob).get(get_blob))
             .route("/llm/anthropic/v1/messages", post(ask))
             .layer(DefaultBodyLimit::max(64 << 20))
@@ -316,6 +326,10 @@ async fn get_secret(State(shared): State<Shared>, Path(name): Path<String>) -> R
         Some(value) => Json(SecretValue { value: value.clone() }).into_response(),
         None => refused(Code::NotFound),
     }
+}
+
+async fn mcp_servers(State(shared): State<Shared>) -> Json<McpServers> {
+    Json(McpServers { servers: shared.1.lock().unwrap().mcp_servers.clone() })
 }
 
 async fn put_blob(State(shared): State<Shared>, Path(name): Path<String>, bytes: Bytes) -> StatusCode {

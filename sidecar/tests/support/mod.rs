@@ -5,7 +5,9 @@
 pub mod authority;
 pub mod desk;
 pub mod edge;
+pub mod screen;
 pub mod script;
+pub mod servers;
 pub mod visit;
 
 use std::time::Duration;
@@ -81,6 +83,7 @@ impl House {
             desk_socket: self.folder.path().join("desk.sock"),
             desk_uid: Some(nix::unistd::geteuid().as_raw()),
             listen: "127.0.0.1:0".parse().unwrap(),
+            servers: gate::servers::Args { mcp_start_seconds: 10, mcp_call_seconds: 3 },
         };
         let before = self.edge.with(|control| control.reports.len());
         self.gate.spawn(gate::run(args, self.stop.clone()));

@@ -302,6 +302,6 @@ fn pair() -> io::Result<(pipe::Receiver, OwnedFd)> {
 }
 
 /// What configures the desk itself, or would make bash run something first.
-fn is_private(name: &str) -> bool {
+pub(in crate::desk) fn is_private(name: &str) -> bool {
     name.starts_with("CLOUDBOT_") || matches!(name, "BASH_ENV" | "ENV" | "PROMPT_COMMAND" | "SHELLOPTS" | "BASHOPTS")
 }

@@ -13,7 +13,7 @@ use nix::{
 };
 
 /// In the environment of all that a shell starts, so that a number that was reused by another program is told apart.
-pub(super) const MARK: &str = "DESK_SHELL";
+pub(in crate::desk) const MARK: &str = "DESK_SHELL";
 /// A process may fork while it is being stopped; its children are found the next time round.
 const ROUNDS: usize = 50;
 
@@ -26,7 +26,7 @@ struct Process {
 
 /// How far a family goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(in crate::desk) enum Reach {
     /// What stayed in the shell's session: a program that was put into one of its own is left for the user to see.
     Session,
     /// All that came of it.
@@ -34,10 +34,14 @@ pub(super) enum Reach {
 }
 
 /// Stops all that came of these shells, wherever it is in what it does; answers how many processes that are.
-pub(super) fn freeze(shells: &HashSet<i32>, reach: Reach) -> usize {
+pub(in crate::desk) fn freeze(shells: &HashSet<i32>, reach: Reach) -> usize {
+    stop(|| members(shells, reach).unwrap_or_default())
+}
+
+fn stop(family: impl Fn() -> Vec<(i32, bool)>) -> usize {
     let mut count = 0;
     for _ in 0..ROUNDS {
-        let family = members(shells, reach).unwrap_or_default();
+        let family = family();
         count = family.len();
         let awake: Vec<i32> = family.into_iter().filter(|(_, stopped)| !stopped).map(|(pid, _)| pid).collect();
         if awake.is_empty() {
@@ -49,17 +53,37 @@ pub(super) fn freeze(shells: &HashSet<i32>, reach: Reach) -> usize {
 }
 
 /// Lets it go on.
-pub(super) fn thaw(shells: &HashSet<i32>) {
+pub(in crate::desk) fn thaw(shells: &HashSet<i32>) {
     let family = members(shells, Reach::Descent).unwrap_or_default();
     signal(&pids(family), Signal::SIGCONT);
 }
 
 /// Kills it; answers how many processes there were. They are stopped first: what runs could start others faster than
 /// they are found, and what loses its shell could not be found any more.
-pub(super) fn end(shells: &HashSet<i32>, reach: Reach) -> usize {
-    let ended = freeze(shells, reach);
+pub(in crate::desk) fn end(shells: &HashSet<i32>, reach: Reach) -> usize {
+    kill_all(|| members(shells, reach).unwrap_or_default())
+}
+
+/// Asks all that came of `leader`, itself left out, to end.
+pub(in crate::desk) fn ask_to_end(leader: i32) {
+    signal(&pids(below(leader)), Signal::SIGTERM);
+}
+
+/// Kills all that came of `leader`, itself left out.
+pub(in crate::desk) fn end_below(leader: i32) {
+    kill_all(|| below(leader));
+}
+
+fn below(leader: i32) -> Vec<(i32, bool)> {
+    let mut family = members(&HashSet::from([leader]), Reach::Descent).unwrap_or_default();
+    family.retain(|(pid, _)| *pid != leader);
+    family
+}
+
+fn kill_all(family: impl Fn() -> Vec<(i32, bool)>) -> usize {
+    let ended = stop(&family);
     for _ in 0..ROUNDS {
-        let family = members(shells, reach).unwrap_or_default();
+        let family = family();
         if family.is_empty() {
             break;
         }

@@ -10,35 +10,35 @@ use std::{
 use super::family::{self, Reach};
 
 #[derive(Clone)]
-pub(super) struct Leftovers {
+pub(in crate::desk) struct Leftovers {
     file: Arc<PathBuf>,
     sessions: Arc<Mutex<HashSet<i32>>>,
 }
 
 impl Leftovers {
-    /// Ends what an earlier desk left running.
-    pub(super) fn clear(file: PathBuf) -> Leftovers {
+    /// Ends what an earlier desk left running, as far as `reach` goes.
+    pub(in crate::desk) fn clear(file: PathBuf, reach: Reach) -> Leftovers {
         let earlier = fs::read_to_string(&file).unwrap_or_default();
         let earlier: HashSet<i32> = earlier.lines().filter_map(|line| line.parse().ok()).filter(|s| *s > 1).collect();
         if !earlier.is_empty() {
-            let ended = family::end(&earlier, Reach::Session);
+            let ended = family::end(&earlier, reach);
             tracing::info!(ended, "ended commands that an earlier desk left");
         }
         let _ = fs::remove_file(&file);
         Leftovers { file: Arc::new(file), sessions: Arc::default() }
     }
 
-    pub(super) fn started(&self, session: i32) {
+    pub(in crate::desk) fn started(&self, session: i32) {
         self.change(|sessions| sessions.insert(session));
     }
 
-    pub(super) fn end(&self, session: i32, reach: Reach) {
+    pub(in crate::desk) fn end(&self, session: i32, reach: Reach) {
         family::end(&HashSet::from([session]), reach);
         self.change(|sessions| sessions.remove(&session));
     }
 
     /// Ends what stayed in any session.
-    pub(super) fn end_all(&self) {
+    pub(in crate::desk) fn end_all(&self) {
         let all = self.all();
         if !all.is_empty() {
             family::end(&all, Reach::Session);
@@ -46,11 +46,11 @@ impl Leftovers {
     }
 
     /// Stops all that came of any session where it is.
-    pub(super) fn freeze(&self) -> usize {
+    pub(in crate::desk) fn freeze(&self) -> usize {
         family::freeze(&self.all(), Reach::Descent)
     }
 
-    pub(super) fn thaw(&self) {
+    pub(in crate::desk) fn thaw(&self) {
         family::thaw(&self.all());
     }
 

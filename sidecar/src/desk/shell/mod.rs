@@ -1,8 +1,8 @@
 //! The shells of the desk: one persistent bash for each session.
 
-mod bash;
-mod family;
-mod leftovers;
+pub(in crate::desk) mod bash;
+pub(in crate::desk) mod family;
+pub(in crate::desk) mod leftovers;
 mod output;
 
 use std::{
@@ -48,7 +48,7 @@ impl Shells {
         Shells {
             open: Mutex::default(),
             tasks: TaskTracker::new(),
-            leftovers: Leftovers::clear(note),
+            leftovers: Leftovers::clear(note, Reach::Session),
             frozen: AtomicBool::new(false),
         }
     }

@@ -15,6 +15,7 @@ use super::{
     secrets,
     tools::{self, Task},
 };
+use crate::gate::servers::names;
 
 /// The longest input that a person can be expected to read, in characters.
 const MAX_SHOWN: usize = 20_000;
@@ -59,7 +60,7 @@ fn risk(tool: &ToolUse) -> Option<Risk> {
         "type" if secrets::has_placeholder(text("text")) => Some(Risk::Secret),
         "type" => text("text").contains(['\n', '\r']).then_some(Risk::Submit),
         "key" | "hold_key" => submits(text("text")).then_some(Risk::Submit),
-        name if name.starts_with("mcp__") => Some(Risk::Mcp),
+        name if name.starts_with(names::PREFIX) => Some(Risk::Mcp),
         _ => None,
     }
 }

@@ -65,6 +65,7 @@ impl Doer<'_> {
             Task::Windows => self.windows().await,
             Task::Window(id, verb) => self.window(*id, *verb).await,
             Task::Tree(window) => self.tree(*window).await,
+            Task::Mcp { .. } => Err(Failure::new("Error: only the agent uses the tools of other servers")),
         }
     }
 

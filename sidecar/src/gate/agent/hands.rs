@@ -8,7 +8,7 @@ use protocol::{
     desktop::Size,
     event::{ActionTrace, Picture, ResultBlock, ToolResult},
 };
-use zeroize::Zeroizing;
+use serde_json::Value;
 
 use super::{
     Agent,
@@ -20,7 +20,13 @@ use super::{
     step::refusal,
     tools::{self, Task},
 };
-use crate::{gate::desk::Shot, link::Format};
+use crate::{
+    gate::{
+        desk::Shot,
+        servers::results::{self, Part},
+    },
+    link::Format,
+};
 
 /// The agent's hands in one session.
 pub struct Hands<'a> {
@@ -47,6 +53,7 @@ impl Hands<'_> {
     async fn perform(&self, tool: &ToolUse, task: &Task) -> ToolResult {
         let done = match task {
             Task::Act { action, done } => self.act(action, done, tools::mark(task)).await,
+            Task::Mcp { name, input } => return self.mcp(&tool.id, name, input).await,
             other => self.other(other).await,
         };
         match done {
@@ -54,14 +61,14 @@ impl Hands<'_> {
                 let content = content.into_iter().map(|block| self.masked(block)).collect();
                 ToolResult { tool_use_id: tool.id.clone(), is_error: false, content, trace }
             }
-            Err(failure) => refusal(&tool.id, &self.agent.0.masks.mask(failure.words())),
+            Err(failure) => refusal(&tool.id, &self.agent.masks().mask(failure.words())),
         }
     }
 
     /// Whatever a tool found out, a secret that was typed does not come back by it.
     fn masked(&self, block: ResultBlock) -> ResultBlock {
         match block {
-            ResultBlock::Text { text } => ResultBlock::Text { text: self.agent.0.masks.mask(text) },
+            ResultBlock::Text { text } => ResultBlock::Text { text: self.agent.masks().mask(text) },
             image @ ResultBlock::Image { .. } => image,
         }
     }
@@ -106,23 +113,33 @@ impl Hands<'_> {
         }
     }
 
+    /// Calls a tool of a server that the user added.
+    async fn mcp(&self, id: &str, name: &str, input: &Value) -> ToolResult {
+        let outcome = match self.agent.servers().call(name, input).await {
+            Ok(result) => results::read_apart(result).await,
+            Err(words) => return refusal(id, &self.agent.masks().mask(words)),
+        };
+        if outcome.is_error {
+            // Providers take texts alone where something failed.
+            return refusal(id, &self.agent.masks().mask(outcome.words()));
+        }
+        let mut content = Vec::new();
+        for part in outcome.parts {
+            match part {
+                Part::Text(text) => content.push(self.masked(ResultBlock::Text { text })),
+                Part::Picture(shot, format) => match self.show(shot, format).await {
+                    Ok(picture) => content.push(ResultBlock::Image { picture }),
+                    Err(failure) => return refusal(id, &failure.words()),
+                },
+            }
+        }
+        ToolResult { tool_use_id: id.to_owned(), is_error: false, content, trace: ActionTrace::default() }
+    }
+
     /// Types a text with secrets put in. What the screen shows then is nobody's: there is no picture of it.
     async fn type_secret(&self, text: &str, done: &str) -> Done {
-        let mut typed = Zeroizing::new(text.to_owned());
-        for name in secrets::names(text) {
-            let value = self
-                .agent
-                .journal()
-                .secret(name)
-                .await
-                .map_err(|error| Failure::new(&format!("Error: the secret {name} cannot be read now: {error}")))?;
-            let Some(value) = value else {
-                let message = format!("Error: the user has no secret with the name {name}. Ask them to store it.");
-                return Err(Failure::new(&message));
-            };
-            self.agent.0.masks.remember(name, &value);
-            typed = secrets::put_in(&typed, name, &value);
-        }
+        let typed = secrets::fill(self.agent.journal(), self.agent.masks(), text).await;
+        let typed = typed.map_err(|error| Failure::new(&format!("Error: {error}")))?;
         let outcome = self.doer().carry_out(Action::Type { text: typed.to_string() }, true).await?;
         let trace = ActionTrace {
             settled: Some(outcome.settled),

@@ -41,8 +41,9 @@ use super::{
     desk::Desk,
     edge::EdgeError,
     lease::Lease,
-    model::{call::Caller, notices},
+    model::{call::Caller, language::ToolDefinition, notices},
     patience::{Backoff, Told},
+    servers::Servers,
 };
 
 /// The agent of this desktop; cheap to clone.
@@ -55,7 +56,7 @@ struct Inner {
     model: Caller,
     live: Live,
     lease: Lease,
-    masks: Masks,
+    servers: Servers,
     current: Mutex<Option<Current>>,
     /// There may be work.
     wake: Notify,
@@ -87,7 +88,7 @@ impl Current {
 }
 
 impl Agent {
-    pub fn new(journal: Journal, desk: Desk, lease: Lease) -> Self {
+    pub fn new(journal: Journal, desk: Desk, lease: Lease, servers: Servers) -> Self {
         let model = Caller::new(journal.edge.clone());
         Self(Arc::new(Inner {
             journal,
@@ -95,7 +96,7 @@ impl Agent {
             model,
             live: Live::default(),
             lease,
-            masks: Masks::default(),
+            servers,
             current: Mutex::new(None),
             wake: Notify::new(),
             to_cancel: Mutex::new(Vec::new()),
@@ -113,6 +114,19 @@ impl Agent {
 
     pub fn lease(&self) -> &Lease {
         &self.0.lease
+    }
+
+    pub fn servers(&self) -> &Servers {
+        &self.0.servers
+    }
+
+    /// The tools of the servers that the user added, for a model's request; sorted by name.
+    pub fn mcp_tools(&self) -> Vec<ToolDefinition> {
+        self.0.servers.definitions()
+    }
+
+    fn masks(&self) -> &Masks {
+        self.0.servers.masks()
     }
 
     fn desk(&self) -> &Desk {
@@ -279,12 +293,12 @@ impl Agent {
         match notice {
             Notice::Hello => {
                 self.0.live.look_everywhere();
+                self.0.servers.look();
                 self.0.wake.notify_one();
             }
             Notice::Work { session_id } => self.look(session_id),
             Notice::Stop { session_id } => self.stop(session_id),
-            // Looked at by those who run them.
-            Notice::McpServers => {}
+            Notice::McpServers => self.0.servers.look(),
         }
     }
 }

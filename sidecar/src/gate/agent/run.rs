@@ -1,7 +1,7 @@
 //! One session's loop: asks [`step`](super::step) what is next, and does it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -15,6 +15,7 @@ use protocol::{
     session::SessionState,
     vm::WorkSession,
 };
+use tokio::sync::broadcast;
 
 use super::{
     Agent, Current,
@@ -60,6 +61,9 @@ pub struct Runner<'a> {
     asked: HashMap<i64, (Watched, Instant)>,
     /// The same for a question that is not stored yet.
     to_watch: Option<Watched>,
+    /// Servers of the user that ended meanwhile, and what the chat is still to be told of them.
+    falls: broadcast::Receiver<String>,
+    to_tell: VecDeque<String>,
     moved: bool,
 }
 
@@ -84,6 +88,8 @@ impl<'a> Runner<'a> {
             last_event: Instant::now(),
             asked: HashMap::new(),
             to_watch: None,
+            falls: agent.servers().falls(),
+            to_tell: VecDeque::new(),
             moved: false,
         }
     }
@@ -112,6 +118,7 @@ impl<'a> Runner<'a> {
                 self.stop_desk().await;
             }
             self.notice_the_world();
+            self.tell_of_falls().await?;
             match step::next(&self.record, &self.memory) {
                 Next::Rest => return Ok(()),
                 Next::Store { client_id, body } => self.store(client_id, body).await?,
@@ -158,6 +165,22 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// Tells people, once, of each server that ended by itself while the agent works.
+    async fn tell_of_falls(&mut self) -> Result<(), EdgeError> {
+        while let Ok(text) = self.falls.try_recv() {
+            self.to_tell.push_back(text);
+        }
+        while let Some(text) = self.to_tell.front().cloned().filter(|_| self.record.state() == SessionState::Running) {
+            let body = EventBody::Notice { text };
+            self.store(format!("m:{}", self.record.last_seq() + 1), body.clone()).await?;
+            // The record may have moved on instead.
+            if self.record.events().last().is_some_and(|event| event.body == body) {
+                self.to_tell.pop_front();
+            }
+        }
+        Ok(())
+    }
+
     /// `None` without a budget of time.
     fn time_left(&self) -> Option<Duration> {
         let budget = Duration::from_secs(self.memory.settings.budgets.seconds?);
@@ -178,7 +201,7 @@ impl<'a> Runner<'a> {
                     model: &model,
                     system_prompt: settings.system_prompt.as_deref(),
                     max_tokens: budget::max_tokens(&self.record, &settings.budgets, &model),
-                    tools: &[],
+                    tools: &self.agent.mcp_tools(),
                     message_id: &message_id,
                 };
                 tokio::select! {

@@ -5,8 +5,32 @@ use std::sync::{Mutex, PoisonError};
 use protocol::secret::{PLACEHOLDER, PLACEHOLDER_END, is_name};
 use zeroize::Zeroizing;
 
+use super::journal::Journal;
+use crate::gate::edge::EdgeError;
+
 /// Shorter ones would be found in everything.
 const SHORTEST_MASKED: usize = 4;
+
+/// Why a secret is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfilled {
+    #[error("the user has no secret with the name {0}. Ask them to store it.")]
+    Unknown(String),
+    #[error("the secret {0} cannot be read now: {1}")]
+    Unread(String, #[source] EdgeError),
+}
+
+/// The text with all secrets put in; from now on `masks` knows them.
+pub async fn fill(journal: &Journal, masks: &Masks, text: &str) -> Result<Zeroizing<String>, Unfilled> {
+    let mut filled = Zeroizing::new(text.to_owned());
+    for name in names(text) {
+        let value = journal.secret(name).await.map_err(|error| Unfilled::Unread(name.to_owned(), error))?;
+        let value = value.ok_or_else(|| Unfilled::Unknown(name.to_owned()))?;
+        masks.remember(name, &value);
+        filled = put_in(&filled, name, &value);
+    }
+    Ok(filled)
+}
 
 /// The values that were typed since this process began.
 #[derive(Default)]
@@ -49,7 +73,7 @@ pub fn names(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The text with `value` in the place of the placeholder of `name`.
-pub fn put_in(text: &Zeroizing<String>, name: &str, value: &Zeroizing<String>) -> Zeroizing<String> {
+fn put_in(text: &Zeroizing<String>, name: &str, value: &Zeroizing<String>) -> Zeroizing<String> {
     Zeroizing::new(text.replace(&format!("{PLACEHOLDER}{name}{PLACEHOLDER_END}"), value))
 }
 

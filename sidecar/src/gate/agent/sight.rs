@@ -28,7 +28,8 @@ pub async fn see(desk: &Desk, call: ScreenshotCall) -> Result<Option<(Shot, Form
     Ok(is_acceptable(&shot, call.format).then_some((shot, call.format)))
 }
 
-fn is_acceptable(shot: &Shot, format: Format) -> bool {
+/// Is it one that a provider takes?
+pub fn is_acceptable(shot: &Shot, format: Format) -> bool {
     let begins: &[u8] = match format {
         Format::Png => b"\x89PNG\r\n\x1a\n",
         Format::Jpeg { .. } => b"\xff\xd8\xff",

@@ -7,6 +7,7 @@ use protocol::{
 use serde_json::Value;
 
 use super::{own, record::ToolUse};
+use crate::gate::servers::names;
 
 const LONGEST_S: f64 = 60.0;
 /// What the desk takes for one drag.
@@ -30,6 +31,11 @@ pub enum Task {
     Windows,
     Window(u32, WindowVerb),
     Tree(Option<u32>),
+    /// A tool of a server that the user added, by what the model calls it.
+    Mcp {
+        name: String,
+        input: Value,
+    },
 }
 
 /// Reads a use of a tool; the error is what the model reads.
@@ -50,6 +56,9 @@ pub fn plan(tool: &ToolUse) -> Result<Task, String> {
             Some(id) => Ok(Task::Window(id, own::verb(&tool.input)?)),
         },
         (None, "accessibility_tree") => Ok(Task::Tree(window(&tool.input)?)),
+        (None, name) if name.starts_with(names::PREFIX) => {
+            Ok(Task::Mcp { name: name.to_owned(), input: tool.input.clone() })
+        }
         (_, name) => Err(format!("Error: there is no tool '{}'", name.chars().take(100).collect::<String>())),
     }
 }

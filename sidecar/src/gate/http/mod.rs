@@ -5,6 +5,7 @@ pub mod capability;
 pub mod clipboard;
 pub mod control;
 pub mod mcp;
+pub mod mcp_servers;
 pub mod problem;
 pub mod range;
 pub mod recording;
@@ -25,7 +26,7 @@ use protocol::{capability::Scope, error::Code};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{capability::Capabilities, control::Preview, problem::Refused};
-use super::{agent::Agent, chat, desk::Desk, lease::Lease, mcp::Mcp};
+use super::{agent::Agent, chat, desk::Desk, lease::Lease, mcp::Mcp, servers::Servers};
 
 /// What every handler may use.
 pub struct App {
@@ -34,6 +35,7 @@ pub struct App {
     pub agent: Agent,
     pub lease: Lease,
     pub mcp: Arc<Mcp>,
+    pub servers: Servers,
     pub preview: Preview,
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
@@ -57,6 +59,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/windows/{window}", allow(Scope::Control, post(things::window)))
         .route("/applications", allow(Scope::Control, get(things::applications).post(things::launch)))
         .route("/accessibility", allow(Scope::Control, get(things::accessibility)))
+        // These run programs.
+        .route("/mcp-servers/{name}/start", allow(Scope::Shell, post(mcp_servers::start)))
+        .route("/mcp-servers/{name}/stop", allow(Scope::Shell, post(mcp_servers::stop)))
+        .route("/mcp-servers/{name}/restart", allow(Scope::Shell, post(mcp_servers::restart)))
+        .route("/mcp-servers/{name}/try", allow(Scope::Shell, post(mcp_servers::try_tool)))
         .route_layer(middleware::from_fn_with_state(app.clone(), control::demand_floor));
     let desktop = Router::new()
         .route("/vnc", allow(Scope::View, get(vnc::view)))
@@ -69,6 +76,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/recording", allow(Scope::View, get(recording::status)))
         .route("/recording", allow(Scope::Control, post(recording::order)))
         .route("/recordings/{name}", allow(Scope::View, allow(Scope::Files, get(recording::fetch))))
+        .route("/mcp-servers/{name}/status", allow(Scope::Chat, get(mcp_servers::status)))
+        .route("/mcp-servers/{name}/tools", allow(Scope::Chat, get(mcp_servers::tools)))
+        .route("/mcp-servers/{name}/logs", allow(Scope::Chat, get(mcp_servers::logs)))
         // Each tool takes a scope of its own, and none runs while a person drives; what there is may be asked always.
         .route("/mcp", post(mcp::speak).delete(mcp::end))
         .merge(shared)

@@ -1,0 +1,84 @@
+//! The way to a server: a child of the desk, or HTTP from the desktop's network; with secrets put in on it.
+
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+
+use protocol::mcp::{McpServerConfig, McpTransport};
+use rmcp::{
+    RoleClient, ServiceExt,
+    service::{ClientInitializeError, RunningService},
+    transport::streamable_http_client::{StreamableHttpClientTransport, StreamableHttpClientTransportConfig},
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use super::{End, MAX_MESSAGE, World, child::Child, client::Client, logs::Logs, remote::Remote};
+use crate::{gate::agent::secrets, link::child::Variables};
+
+pub(super) type Service = RunningService<RoleClient, Client>;
+pub(super) type Serving = Pin<Box<dyn Future<Output = Result<Service, ClientInitializeError>> + Send>>;
+pub(super) type Ending = Pin<Box<dyn Future<Output = End> + Send>>;
+
+/// What begins to speak MCP, and what tells of the end. Nothing moves on it unless `ending` is polled.
+pub(super) struct Way {
+    pub(super) serving: Serving,
+    pub(super) ending: Ending,
+    /// Asks for the end.
+    pub(super) stop: CancellationToken,
+    /// Does it end by itself?
+    pub(super) is_child: bool,
+}
+
+/// Opens it; the error is for a person.
+pub(super) async fn open(
+    world: &World,
+    logs: &Logs,
+    config: McpServerConfig,
+    changed: Arc<Notify>,
+) -> Result<Way, String> {
+    let client = Client { changed, logs: logs.clone() };
+    let stop = CancellationToken::new();
+    let ends = stop.clone();
+    match config.transport {
+        McpTransport::Stdio { command, args, env } => {
+            let env = filled(world, env).await?;
+            let env = Variables(env.into_iter().map(|(name, value)| (name, value.to_string())).collect());
+            let link = world.desk.child(command, args, env).await.map_err(|error| error.to_string())?;
+            let (child, messages) = Child::new(link, logs.clone());
+            Ok(Way {
+                serving: Box::pin(client.serve(messages)),
+                ending: Box::pin(child.run(ends)),
+                stop,
+                is_child: true,
+            })
+        }
+        McpTransport::Http { url, headers } => {
+            let remote = Remote::new(world.desk.clone(), &url, &filled(world, headers).await?)?;
+            let mut config = StreamableHttpClientTransportConfig::with_uri(url);
+            config.max_sse_event_size = MAX_MESSAGE;
+            let transport = StreamableHttpClientTransport::with_client(remote.clone(), config);
+            let ending = async move {
+                let end = tokio::select! {
+                    () = remote.too_long() => End::TooLong,
+                    () = ends.cancelled() => End::Left,
+                };
+                remote.close().await;
+                end
+            };
+            Ok(Way { serving: Box::pin(client.serve(transport)), ending: Box::pin(ending), stop, is_child: false })
+        }
+    }
+}
+
+/// With the secrets put in.
+async fn filled(
+    world: &World,
+    values: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Zeroizing<String>>, String> {
+    let mut filled = BTreeMap::new();
+    for (name, value) in values {
+        let value = secrets::fill(&world.journal, &world.masks, &value).await;
+        filled.insert(name, value.map_err(|error| error.to_string())?);
+    }
+    Ok(filled)
+}
