@@ -21,3 +21,15 @@ pub enum Half {
     #[command(hide = true)]
     Keep(desk::children::keep::Args),
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_half_can_be_called_with_what_it_takes() {
+        Config::command().debug_assert();
+    }
+}

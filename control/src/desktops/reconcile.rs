@@ -44,25 +44,35 @@ pub async fn run(app: Arc<App>, cancel: CancellationToken) {
     let mut tasks = JoinSet::new();
     let mut busy: HashMap<tokio::task::Id, DesktopId> = HashMap::new();
     while !cancel.is_cancelled() {
+        // Desktops that were still busy with an earlier step: they are looked at again as soon as they are not.
+        let mut waiting: HashSet<DesktopId> = HashSet::new();
         match look(&app).await {
             Ok(seen) => {
                 // Whoever is busy was busy when this look began: what was seen of it may be old.
                 let still: HashSet<DesktopId> = busy.values().cloned().collect();
-                for task in seen.into_iter().filter(|task| !still.contains(task.desktop())) {
+                for task in seen {
                     let desktop = task.desktop().clone();
-                    busy.insert(tasks.spawn(task.run(app.clone())).id(), desktop);
+                    if still.contains(&desktop) {
+                        waiting.insert(desktop);
+                    } else {
+                        busy.insert(tasks.spawn(task.run(app.clone())).id(), desktop);
+                    }
                 }
             }
             Err(e) => tracing::warn!(error = format!("{e:#}"), "reconcile"),
         }
-        tokio::select! {
-            () = cancel.cancelled() => {}
-            () = app.wake.notified() => {}
-            () = tokio::time::sleep(TICK) => {}
-            Some(done) = tasks.join_next_with_id() => {
-                busy.remove(&done.map_or_else(|e| e.id(), |(id, ())| id));
-                while let Some(done) = tasks.try_join_next_with_id() {
-                    busy.remove(&done.map_or_else(|e| e.id(), |(id, ())| id));
+        let next = tokio::time::Instant::now() + TICK;
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                () = app.wake.notified() => break,
+                () = tokio::time::sleep_until(next) => break,
+                // A step that changed something has called; one that did not must not make everything be looked at again.
+                Some(done) = tasks.join_next_with_id() => {
+                    let desktop = busy.remove(&done.map_or_else(|e| e.id(), |(id, ())| id));
+                    if desktop.is_some_and(|desktop| waiting.contains(&desktop)) {
+                        break;
+                    }
                 }
             }
         }

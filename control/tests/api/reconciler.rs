@@ -1,5 +1,8 @@
 //! The reconciler makes the cloud what the rows say, whatever happens to either.
 
+use std::time::{Duration, Instant};
+
+use control::desktops::reconcile;
 use protocol::{
     DesktopId, VmId,
     desktop::{Desktop, DesktopState},
@@ -9,6 +12,7 @@ use provisioning::{
     fake::{Failure, Verb},
 };
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Browser, Control};
 
@@ -34,6 +38,7 @@ facts!(
     a_cloud_that_cannot_be_observed_changes_nothing,
     stopping_everything_leaves_nothing_behind,
     a_stop_while_it_launches_wins,
+    at_rest_everything_is_looked_at_once_a_tick,
 );
 
 async fn state(browser: &Browser, id: &DesktopId) -> DesktopState {
@@ -392,4 +397,24 @@ async fn a_stop_while_it_launches_wins(control: Control) {
 
     assert_eq!(state(&browser, &id).await, DesktopState::Stopped);
     assert!(control.instances(&id).await.is_empty());
+}
+
+async fn at_rest_everything_is_looked_at_once_a_tick(control: Control) {
+    let browser = control.user("ada").await;
+    control.ready_desktop(&browser).await;
+    let looks = || control.cloud.calls().iter().filter(|verb| **verb == Verb::Observe).count();
+    let (before, begun) = (looks(), Instant::now());
+    let ten_looks = async {
+        while looks() < before + 10 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+
+    tokio::select! {
+        () = reconcile::run(control.app.clone(), CancellationToken::new()) => {}
+        () = ten_looks => {}
+    }
+
+    // Half a second lies between two; a call from before may have brought some of them forward.
+    assert!(begun.elapsed() >= Duration::from_secs(2), "ten looks within {:?}", begun.elapsed());
 }

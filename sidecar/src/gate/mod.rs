@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, env = "CLOUDBOT_GATE_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     pub listen: SocketAddr,
     #[command(flatten)]
-    pub servers: servers::Args,
+    pub servers: servers::ServerArgs,
 }
 
 /// So long the gate waits for a desk before it serves without one.

@@ -83,7 +83,7 @@ impl House {
             desk_socket: self.folder.path().join("desk.sock"),
             desk_uid: Some(nix::unistd::geteuid().as_raw()),
             listen: "127.0.0.1:0".parse().unwrap(),
-            servers: gate::servers::Args { mcp_start_seconds: 10, mcp_call_seconds: 3 },
+            servers: gate::servers::ServerArgs { mcp_start_seconds: 10, mcp_call_seconds: 3 },
         };
         let before = self.edge.with(|control| control.reports.len());
         self.gate.spawn(gate::run(args, self.stop.clone()));

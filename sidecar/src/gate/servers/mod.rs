@@ -62,7 +62,7 @@ const MAX_ERROR: usize = 10_000;
 
 /// How long a server may take.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Args {
+pub struct ServerArgs {
     /// Seconds in which an MCP server has to be ready and list its tools.
     #[arg(long, env = "CLOUDBOT_MCP_START_SECONDS", default_value_t = 30, value_name = "SECONDS")]
     pub mcp_start_seconds: u64,
@@ -148,7 +148,7 @@ impl Servers {
     pub fn new(
         (desk, journal, lease): (Desk, Journal, Lease),
         painted: watch::Receiver<DeskHealth>,
-        args: &Args,
+        args: &ServerArgs,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
