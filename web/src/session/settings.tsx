@@ -18,7 +18,11 @@ interface Props {
 }
 
 const POLICIES: { value: ApprovalPolicy; name: string; means: string }[] = [
-  { value: "never", name: "Never", means: "The agent acts without asking." },
+  {
+    value: "never",
+    name: "Never",
+    means: "The agent acts without asking, but where its model's provider wants a person to look first.",
+  },
   {
     value: "risky",
     name: "Before risky actions",
