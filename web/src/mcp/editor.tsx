@@ -34,19 +34,27 @@ export function ServerEditor({ desktopId, server, onClose }: Props) {
   const [form, setForm] = useState(() => (server ? toForm(server) : EMPTY));
   const [errors, setErrors] = useState<Errors>({});
   const save = useSaveServer(desktopId, server !== undefined);
-  const set = (part: Partial<ServerForm>) => setForm((before) => ({ ...before, ...part }));
+  const set = (part: Partial<ServerForm>) => {
+    setForm((before) => ({ ...before, ...part }));
+    setErrors((before) => without(before, part));
+  };
   const root = useRef<HTMLFormElement>(null);
 
   // The form is longer than a small screen: what is wrong must not be out of sight.
+  const [refusals, setRefusals] = useState(0);
   useEffect(() => {
     root.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
-  }, [errors]);
+  }, [refusals]);
 
   const submit = (event: FormEvent) => {
     event.preventDefault();
     const read = fromForm(form);
-    setErrors("errors" in read ? read.errors : {});
-    if ("config" in read) save.mutate(read.config, { onSuccess: onClose });
+    if ("config" in read) {
+      save.mutate(read.config, { onSuccess: onClose });
+      return;
+    }
+    setErrors(read.errors);
+    setRefusals((count) => count + 1);
   };
 
   return (
@@ -131,4 +139,9 @@ export function ServerEditor({ desktopId, server, onClose }: Props) {
       </form>
     </Dialog>
   );
+}
+
+// What was said of a field does not stand beside what is written in it now.
+function without(errors: Errors, changed: Partial<ServerForm>): Errors {
+  return Object.fromEntries(Object.entries(errors).filter(([field]) => !Object.hasOwn(changed, field)));
 }

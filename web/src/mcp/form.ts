@@ -108,5 +108,5 @@ function address(text: string): Read<string> {
   const url = text.trim();
   return /^https?:\/\/\S+$/.test(url) && URL.canParse(url)
     ? { value: url }
-    : { error: "Enter a whole address, such as https://mcp.example.com/mcp." };
+    : { error: "Enter a whole URL, such as https://mcp.example.com/mcp." };
 }

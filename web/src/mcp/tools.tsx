@@ -94,9 +94,16 @@ function Tool({ desktopId, server, tool, called }: ToolProps) {
         </Button>
       </div>
       {tool.description && (
-        <p className="mt-1.5 max-h-48 overflow-y-auto text-sm [overflow-wrap:anywhere] whitespace-pre-wrap text-muted">
+        <div
+          role="group"
+          aria-label={`Description of ${tool.name}`}
+          // What scrolls must be reachable by keyboard.
+          // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+          tabIndex={0}
+          className="mt-1.5 max-h-48 overflow-y-auto text-sm [overflow-wrap:anywhere] whitespace-pre-wrap text-muted"
+        >
           {tool.description}
-        </p>
+        </div>
       )}
       <details className="group mt-1.5 text-sm">
         <summary className="inline-flex list-none items-center gap-1 rounded-md text-muted select-none hover:text-ink [&::-webkit-details-marker]:hidden">

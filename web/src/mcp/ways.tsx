@@ -73,7 +73,7 @@ export function AddressFields({ form, errors, stored, onChange }: Props) {
   return (
     <>
       <Field
-        label="Address"
+        label="URL"
         name="server-url"
         type="url"
         placeholder="https://mcp.example.com/mcp"

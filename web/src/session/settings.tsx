@@ -21,7 +21,7 @@ const POLICIES: { value: ApprovalPolicy; name: string; means: string }[] = [
   {
     value: "never",
     name: "Never",
-    means: "The agent acts without asking, but where its model's provider wants a person to look first.",
+    means: "The agent acts without asking, except where its model's provider wants a person to look first.",
   },
   {
     value: "risky",
