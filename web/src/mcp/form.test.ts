@@ -111,4 +111,5 @@ test("a server is told in one line", () => {
   expect(summaryOf(process.transport)).toBe("mcp-files --root /home/user");
   expect(summaryOf(remote.transport)).toBe("https://issues.example/mcp");
   expect(summaryOf({ type: "stdio", command: "sh", args: ["-c", "a\n  b"] })).toBe("sh -c a b");
+  expect(summaryOf({ type: "stdio", command: "sh", args: ["-c", "x".repeat(60_000)] })).toHaveLength(301);
 });

@@ -93,11 +93,15 @@ export function asServerName(typed: string): string {
     .slice(0, 32);
 }
 
-// A server in one line: its command, or its address.
+const LONGEST_SUMMARY = 300;
+
+// A server in one line: its command, or its address. An argument may be a whole script.
 export function summaryOf(transport: McpTransport): string {
-  return transport.type === "stdio"
-    ? [transport.command, ...(transport.args ?? [])].map((part) => part.replaceAll(/\s+/g, " ")).join(" ")
-    : transport.url;
+  const whole =
+    transport.type === "stdio"
+      ? [transport.command, ...(transport.args ?? [])].join(" ").replaceAll(/\s+/g, " ")
+      : transport.url;
+  return whole.length > LONGEST_SUMMARY ? `${whole.slice(0, LONGEST_SUMMARY)}…` : whole;
 }
 
 function given(text: string, missing: string): Read<string> {

@@ -28,9 +28,13 @@ test("a plain tool is called by its own name, and comes back from it", () => {
   expect(serversTool(called ?? "")).toEqual({ server: "git-hub", tool: "create_issue" });
 });
 
+test("other characters are replaced, one by one", () => {
+  expect(calledBy("s", "schön.er 😀", ["schön.er 😀"])).toBe("mcp__s__sch_n_er__");
+});
+
 test("no name is told where the desktop makes up another", () => {
-  expect(calledBy("s", "schön.er", ["schön.er"])).toBeUndefined();
   expect(calledBy("s", "a_b", ["a_b", "a.b"])).toBeUndefined();
+  expect(calledBy("s", "a.b", ["a_b", "a.b"])).toBeUndefined();
   expect(calledBy("s", "a".repeat(57), ["a"])).toBeUndefined();
   expect(calledBy("s", "a".repeat(56), ["a"])).toHaveLength(64);
 });

@@ -26,14 +26,15 @@ export function inWords({ server, tool }: ServersTool): string {
 }
 
 // What a model and a session's rules call a tool; `undefined` where the desktop makes up another name, because this
-// one would be too long, hold other characters, or be that of two tools.
+// one would be too long, or that of two tools.
 export function calledBy(server: string, tool: string, all: string[]): string | undefined {
-  const called = `mcp__${server}__${tool}`;
-  const alike = all.filter((other) => cleaned(other) === tool).length;
-  return PLAIN.test(tool) && called.length <= LONGEST && alike <= 1 ? called : undefined;
+  const plain = plainOf(tool);
+  const called = `mcp__${server}__${plain}`;
+  const alike = all.filter((other) => plainOf(other) === plain).length;
+  return called.length <= LONGEST && alike <= 1 ? called : undefined;
 }
 
-function cleaned(tool: string): string {
+function plainOf(tool: string): string {
   // By code point, as the desktop counts.
   return Array.from(tool, (c) => (PLAIN.test(c) ? c : "_")).join("");
 }
