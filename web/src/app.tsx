@@ -13,6 +13,7 @@ import { buttonClass } from "./ui/button";
 import { Spinner } from "./ui/spinner";
 
 const DesktopPage = lazy(() => import("./pages/desktop"));
+const McpServersPage = lazy(() => import("./pages/mcp-servers"));
 const ReplayPage = lazy(() => import("./session/replay/page"));
 
 const queries = new QueryClient({
@@ -38,6 +39,7 @@ export function App() {
             <Route element={<Following />}>
               <Route element={<Frame />}>
                 <Route path="/desktops" element={<DesktopsPage />} />
+                <Route path="/desktops/:id/mcp-servers" element={<McpServersPage />} />
                 <Route path="/settings" element={<SettingsPage />} />
               </Route>
               <Route path="/desktops/:id" element={<DesktopPage />} />

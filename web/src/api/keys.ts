@@ -12,22 +12,24 @@ export function useKeys() {
   });
 }
 
-export function useStoreKey() {
+export function useStoreKey(provider: string) {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: (key: string) => call("PUT", "/keys/anthropic", { body: { key } }),
+    mutationFn: (key: string) => call("PUT", `/keys/${provider}`, { body: { key } }),
+    // A key is kept nowhere, not even in what the mutation remembers of itself.
+    gcTime: 0,
     onSettled: () => queries.invalidateQueries({ queryKey: KEYS }),
   });
 }
 
-export function useDeleteKey() {
+export function useDeleteKey(provider: string) {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: () => call("DELETE", "/keys/anthropic"),
+    mutationFn: () => call("DELETE", `/keys/${provider}`),
     onSettled: () => queries.invalidateQueries({ queryKey: KEYS }),
   });
 }
 
-export function useCheckKey() {
-  return useMutation({ mutationFn: () => call<KeyCheck>("POST", "/keys/anthropic/check") });
+export function useCheckKey(provider: string) {
+  return useMutation({ mutationFn: () => call<KeyCheck>("POST", `/keys/${provider}/check`) });
 }

@@ -13,6 +13,7 @@ export type SessionState = Schemas["SessionState"];
 export type User = Schemas["User"];
 export type ProviderKey = Schemas["ProviderKey"];
 export type KeyCheck = Schemas["KeyCheck"];
+export type ModelProvider = Schemas["ModelProvider"];
 export type Picture = Schemas["Picture"];
 export type ResultBlock = Schemas["ResultBlock"];
 export type ToolResult = Schemas["ToolResult"];
@@ -27,6 +28,14 @@ export type Spent = Schemas["Spent"];
 export type Secret = Schemas["Secret"];
 export type ModelChoice = Schemas["ListedModel"];
 export type HandBack = Schemas["HandBack"];
+export type McpServer = Schemas["McpServer"];
+export type McpServerConfig = Schemas["McpServerConfig"];
+export type McpTransport = Schemas["McpTransport"];
+export type McpState = Schemas["McpState"];
+export type McpStatus = Schemas["McpStatus"];
+export type McpTool = Schemas["McpTool"];
+export type McpTried = Schemas["McpTried"];
+export type McpLogLine = Schemas["McpLogLine"];
 
 // The document tells defaults, so that its types demand what may well be left out.
 export type Budgets = Partial<Schemas["Budgets"]>;

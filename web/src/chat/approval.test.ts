@@ -2,9 +2,11 @@ import { expect, test } from "vitest";
 import { ended, timeLeft, why } from "./approval";
 
 test("every risk has its reason, and none is a reason too", () => {
-  const reasons = (["shell", "file_write", "mcp", "secret", "submit", null] as const).map(why);
+  const reasons = (["shell", "file_write", "mcp", "secret", "submit", "safety_check", null] as const).map(
+    why,
+  );
 
-  expect(new Set(reasons).size).toBe(6);
+  expect(new Set(reasons).size).toBe(7);
   expect(why("telepathy" as "shell")).toBe(why(undefined));
 });
 

@@ -8,6 +8,7 @@ const WHY: Record<Risk, string> = {
   mcp: "It calls a tool that is not CloudBot's own, whatever that tool says of itself.",
   secret: "It types one of your secrets.",
   submit: "It presses a key that submits what was entered.",
+  safety_check: "The model's provider wants a person to look at this first; its warning stands below.",
 };
 
 export function why(risk: ApprovalAsked["risk"]): string {

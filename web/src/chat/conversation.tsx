@@ -12,7 +12,7 @@ import { Composer, type ComposerHandle } from "./composer";
 import { describe } from "./describe";
 import { DraftView, EntryView, OutgoingView, Working } from "./message";
 import { NoModel } from "./no-model";
-import { useStickToEnd } from "./scroll";
+import { useStickToEnd } from "../ui/scroll";
 import { hasWork, unsent } from "./state";
 import { LinkLine, SessionLine } from "./status";
 import { timeline, waitingApproval } from "./timeline";

@@ -20,6 +20,20 @@ test.each([
     },
     "Drag from 1, 2 to 3, 4",
   ],
+  [
+    "drag",
+    {
+      path: [
+        [1, 2],
+        [5, 6],
+      ],
+      text: "ALT",
+    },
+    "Drag from 1, 2 to 5, 6 with ALT",
+  ],
+  ["back_click", { coordinate: [1, 2] }, "Press the mouse's back button at 1, 2"],
+  ["forward_click", { coordinate: [1, 2] }, "Press the mouse's forward button at 1, 2"],
+  ["mcp__git-hub__create_issue", {}, "create_issue · git-hub"],
   ["scroll", { scroll_direction: "down", scroll_amount: 3, coordinate: [1, 2] }, "Scroll down by 3 at 1, 2"],
   ["key", { text: "ctrl+l" }, "Press ctrl+l"],
   ["key", { keys: "Tab", repeat: 3 }, "Press Tab 3 times"],
@@ -44,6 +58,14 @@ test("a command is shown as it is", () => {
 
 test("a long text is shown below, not in the title", () => {
   expect(describe("type", { text: "a\nb" })).toMatchObject({ title: "Type a text", code: "a\nb" });
+});
+
+test("what a server's tool is given is shown as it is", () => {
+  expect(describe("mcp__files__read", { path: "/home/a" })).toEqual({
+    tool: "mcp__files__read",
+    title: "read · files",
+    code: '{\n  "path": "/home/a"\n}',
+  });
 });
 
 test("an edit shows what goes and what comes", () => {

@@ -1,4 +1,5 @@
 // What a tool use does, in a few words: "Click at 300, 200".
+import { inWords, serversTool } from "../mcp/names";
 
 export interface Description {
   // The action, as the record names it: also for a tool that packs its actions into one name.
@@ -27,11 +28,13 @@ const WORDS: Record<string, Words> = {
   middle_click: (i) => ({ title: `Middle-click${at(i)}${held(i)}` }),
   double_click: (i) => ({ title: `Double-click${at(i)}${held(i)}` }),
   triple_click: (i) => ({ title: `Triple-click${at(i)}${held(i)}` }),
+  back_click: (i) => ({ title: `Press the mouse's back button${at(i)}${held(i)}` }),
+  forward_click: (i) => ({ title: `Press the mouse's forward button${at(i)}${held(i)}` }),
   click: (i) => ({ title: `${nativeClick(i)}${at(i)}${held(i)}` }),
   left_click_drag: (i) => ({ title: `Drag${from(i.start_coordinate)}${to(i.coordinate)}` }),
   drag: (i) => {
     const path = Array.isArray(i.path) ? i.path : [];
-    return { title: `Drag${from(path[0])}${to(path.at(-1))}` };
+    return { title: `Drag${from(path[0])}${to(path.at(-1))}${held(i)}` };
   },
   mouse_move: (i) => ({ title: `Move the pointer${to(i.coordinate ?? i.to)}` }),
   left_mouse_down: () => ({ title: "Press the mouse button" }),
@@ -68,7 +71,8 @@ function edit(input: Values): Omit<Description, "tool"> {
 }
 
 function other(tool: string, input: Values): Omit<Description, "tool"> {
-  const title = `Use ${tool.replaceAll("_", " ")}`;
+  const whose = serversTool(tool);
+  const title = whose ? inWords(whose) : `Use ${tool.replaceAll("_", " ")}`;
   return Object.keys(input).length === 0 ? { title } : { title, code: JSON.stringify(input, null, 2) };
 }
 

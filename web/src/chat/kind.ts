@@ -1,9 +1,12 @@
 // What sort of thing an action is: for its icon, and for whether its result tells anything.
+import { isServersTool } from "../mcp/names";
 import type { Description } from "./describe";
 
 export type Kind = "pointer" | "keyboard" | "eye" | "clock" | "terminal" | "file" | "other";
 
 export function kindOf(tool: string): Kind {
+  // Whatever a server calls its tool: only the tool's own words tell what it did.
+  if (isServersTool(tool)) return "other";
   if (/click|mouse|drag|scroll|cursor/.test(tool)) return "pointer";
   if (/^(key|hold_key|type)$/.test(tool)) return "keyboard";
   if (/screenshot|zoom/.test(tool)) return "eye";

@@ -3,11 +3,13 @@ import { type Ref, useImperativeHandle, useRef } from "react";
 import { useSearchParams } from "react-router";
 import { useKeys } from "../api/keys";
 import { explain } from "../api/problem";
+import { lacksKey, useProviders } from "../api/providers";
 import type { Desktop } from "../api/types";
 import type { Control } from "../desktop/control";
 import { SessionMenu } from "../session/menu";
 import { SessionPicker } from "../session/picker";
-import { useCreateSession, useSession, useSessions } from "../session/queries";
+import { modelOf } from "../session/models";
+import { useCreateSession, useModels, useSession, useSessions } from "../session/queries";
 import { Button } from "../ui/button";
 import { Notice } from "../ui/notice";
 import { Spinner } from "../ui/spinner";
@@ -25,6 +27,8 @@ interface Props {
 export function ChatPanel({ desktop, control, composer }: Props) {
   const sessions = useSessions(desktop.id);
   const keys = useKeys();
+  const providers = useProviders();
+  const models = useModels();
   const [params, setParams] = useSearchParams();
   const asked = params.get("session");
   const list = sessions.data ?? [];
@@ -35,7 +39,8 @@ export function ChatPanel({ desktop, control, composer }: Props) {
   const found = other.data?.desktop_id === desktop.id ? other.data : undefined;
   const looking = sessions.isPending || (away && other.isPending);
   const current = asked === "new" || looking ? undefined : (listed ?? (away ? found : undefined) ?? list[0]);
-  const noKey = keys.data?.length === 0;
+  const model = modelOf(current?.settings.model, models.data);
+  const noKey = lacksKey(model?.provider, providers.data, keys.data);
   const pick = (id: string | undefined) => setParams({ session: id ?? "new" }, { replace: true });
 
   return (

@@ -49,6 +49,29 @@ test("blocks of kinds that nobody knows are left out, not tripped over", () => {
   expect(entries[0]).toMatchObject({ kind: "agent", parts: [{ kind: "text", text: "hi" }] });
 });
 
+test("a block that came broken, or in another provider's form, is read for what it holds", () => {
+  const entries = read([
+    message(1, [
+      { type: "compaction", item: { type: "compaction", encrypted_content: "x" } },
+      { type: "thinking", thinking: "", item: { type: "reasoning", summary: [] } },
+      { type: "text", text: "I look.", item: { type: "message" } },
+      { type: "tool_use", id: "a", name: "bash", input: {}, fault: "the arguments are not a JSON object" },
+      { type: "tool_use", id: "b", name: "drag", input: null, fault: { not: "text" }, safety_checks: 7 },
+    ]),
+    result(2, "a", true),
+  ]);
+
+  expect(entries).toMatchObject([
+    {
+      parts: [
+        { kind: "text", text: "I look." },
+        { kind: "tool", use: { id: "a", status: "error" } },
+        { kind: "tool", use: { id: "b", input: {}, status: "waiting" } },
+      ],
+    },
+  ]);
+});
+
 test("the end of a turn is told when it is not an ordinary one", () => {
   const failed: Event = { seq: 2, at: 2, type: "state_changed", state: "failed", reason: "no credit" };
   const idle: Event = { seq: 3, at: 3, type: "state_changed", state: "idle" };

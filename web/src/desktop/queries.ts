@@ -2,7 +2,7 @@
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { call } from "../api/client";
-import { Stream } from "../api/stream";
+import { followWhileSeen } from "../api/follow";
 import type { Desktop } from "../api/types";
 
 const LIST = ["desktops"];
@@ -14,38 +14,25 @@ export function useDesktops() {
   });
 }
 
-// Follows every desktop of the person while the tab is looked at: browsers allow six streams to one server.
+// Follows every desktop of the person.
 export function useDesktopEvents() {
   const queries = useQueryClient();
-  useEffect(() => {
-    let stream: Stream | undefined;
-    const follow = () => {
-      if (document.visibilityState === "hidden") {
-        stream?.close();
-        stream = undefined;
-      } else {
-        stream ??= new Stream({
-          path: () => "/desktops/events",
-          onData: (data) => {
-            store(queries, JSON.parse(data) as Desktop);
-            // A list that was asked for before this may be older, and would take its place: ask again.
-            if (queries.isFetching({ queryKey: LIST }) > 0)
-              void queries.invalidateQueries({ queryKey: LIST });
-          },
-          onStatus: (status) => {
-            // What happened while nobody listened is in the list.
-            if (status.kind === "open") void queries.invalidateQueries({ queryKey: LIST });
-          },
-        });
-      }
-    };
-    follow();
-    document.addEventListener("visibilitychange", follow);
-    return () => {
-      document.removeEventListener("visibilitychange", follow);
-      stream?.close();
-    };
-  }, [queries]);
+  useEffect(
+    () =>
+      followWhileSeen({
+        path: () => "/desktops/events",
+        onData: (data) => {
+          store(queries, JSON.parse(data) as Desktop);
+          // A list that was asked for before this may be older, and would take its place: ask again.
+          if (queries.isFetching({ queryKey: LIST }) > 0) void queries.invalidateQueries({ queryKey: LIST });
+        },
+        onStatus: (status) => {
+          // What happened while nobody listened is in the list.
+          if (status.kind === "open") void queries.invalidateQueries({ queryKey: LIST });
+        },
+      }),
+    [queries],
+  );
 }
 
 export function useDesktop(id: string) {

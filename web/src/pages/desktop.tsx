@@ -93,6 +93,9 @@ function Split({ desktop }: { desktop: Desktop }) {
   );
 }
 
+const PAGE_LINK =
+  "shrink-0 rounded-lg px-2.5 py-1.5 text-sm whitespace-nowrap text-muted hover:bg-sunken hover:text-ink max-sm:hidden";
+
 interface HeaderProps {
   desktop: Desktop;
   control: Control;
@@ -105,6 +108,7 @@ function Header({ desktop, control, pane, screen }: HeaderProps) {
   const navigate = useNavigate();
   const [deleting, setDeleting] = useState(false);
   const ready = desktop.state === "ready";
+  const servers = `/desktops/${desktop.id}/mcp-servers`;
   return (
     <header className="flex h-13 shrink-0 items-center gap-1 border-b border-line bg-surface px-2 sm:px-3">
       <Link
@@ -149,13 +153,16 @@ function Header({ desktop, control, pane, screen }: HeaderProps) {
             <TrashIcon />
           </IconButton>
         )}
-        <Link
-          to="/settings"
-          className="rounded-lg px-2.5 py-1.5 text-sm text-muted hover:bg-sunken hover:text-ink max-sm:hidden"
-        >
+        <Link to={servers} className={PAGE_LINK}>
+          MCP servers
+        </Link>
+        <Link to="/settings" className={PAGE_LINK}>
           Settings
         </Link>
         <AccountMenu>
+          <MenuItem className="sm:hidden" onSelect={() => void navigate(servers)}>
+            MCP servers
+          </MenuItem>
           <MenuItem className="sm:hidden" onSelect={() => void navigate("/settings")}>
             Settings
           </MenuItem>

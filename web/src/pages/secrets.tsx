@@ -11,6 +11,7 @@ import {
 } from "../api/secrets";
 import type { Secret } from "../api/types";
 import { Button } from "../ui/button";
+import { Code } from "../ui/code";
 import { Confirm } from "../ui/confirm";
 import { Field } from "../ui/field";
 import { LockIcon } from "../ui/icons";
@@ -156,13 +157,5 @@ function DeleteSecret({ name, onClose }: { name: string; onClose: () => void }) 
     >
       Where the agent types {placeholderOf(name)} from now on, it is told that there is no such secret.
     </Confirm>
-  );
-}
-
-function Code({ children }: { children: string }) {
-  return (
-    <code className="rounded border border-line bg-sunken px-1 py-0.5 font-mono text-[0.85em]">
-      {children}
-    </code>
   );
 }

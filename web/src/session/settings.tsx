@@ -4,11 +4,11 @@ import { explain } from "../api/problem";
 import type { ApprovalPolicy, Session } from "../api/types";
 import { Area } from "../ui/area";
 import { Button } from "../ui/button";
-import { Choice } from "../ui/choice";
 import { Dialog } from "../ui/dialog";
 import { Field } from "../ui/field";
 import { Notice } from "../ui/notice";
 import { type Errors, fromForm, hasPrices, LONGEST_PROMPT, type SettingsForm, toForm } from "./form";
+import { ModelChoice } from "./model-choice";
 import { useChangeSession, useModels } from "./queries";
 import { ToolRules } from "./tool-rules";
 
@@ -18,7 +18,11 @@ interface Props {
 }
 
 const POLICIES: { value: ApprovalPolicy; name: string; means: string }[] = [
-  { value: "never", name: "Never", means: "The agent acts without asking." },
+  {
+    value: "never",
+    name: "Never",
+    means: "The agent acts without asking, except where its model's provider wants a person to look first.",
+  },
   {
     value: "risky",
     name: "Before risky actions",
@@ -47,22 +51,11 @@ export function SessionSettingsDialog({ session, onClose }: Props) {
     change.mutate({ settings: read.settings }, { onSuccess: onClose });
   };
 
-  const usual = models.data?.find((model) => model.default);
-  const gone = form.model !== "" && models.data && !models.data.some(({ name }) => name === form.model);
   return (
     <Dialog wide title="Session settings" onClose={onClose}>
       <p className="mt-1 text-sm text-muted">A change counts from the agent&rsquo;s next step on.</p>
       <form className="mt-5 space-y-6" onSubmit={submit} noValidate>
-        <Choice label="Model" value={form.model} onChange={(event) => set({ model: event.target.value })}>
-          <option value="">{usual ? `Default (${usual.name})` : "Default"}</option>
-          {gone && <option value={form.model}>{form.model} (not offered any more)</option>}
-          {models.data?.map(({ name }) => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
-        </Choice>
-        {models.isError && <Notice tone="warn">{explain(models.error)}</Notice>}
+        <ModelChoice value={form.model} onChange={(model) => set({ model })} />
         <Area
           label="Instructions"
           hint="Told to the model behind CloudBot's own instructions."

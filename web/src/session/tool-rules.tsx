@@ -1,6 +1,7 @@
 // What holds for one tool, whatever the policy says.
 import { useState } from "react";
 import type { ToolRule } from "../api/types";
+import { inWords, serversTool } from "../mcp/names";
 import { Button } from "../ui/button";
 import { Choice } from "../ui/choice";
 import { Field } from "../ui/field";
@@ -39,7 +40,7 @@ export function ToolRules({ rules, onChange }: Props) {
         {known.map((tool) => (
           <li key={tool} className="flex items-center gap-3 px-3 py-1.5">
             <span className="min-w-0 flex-1 text-sm">
-              {TOOLS[tool] && <span className="block">{TOOLS[tool]}</span>}
+              {wordsOf(tool) && <span className="block truncate">{wordsOf(tool)}</span>}
               <code className="block truncate font-mono text-xs text-faint">{tool}</code>
             </span>
             <Choice
@@ -62,7 +63,7 @@ export function ToolRules({ rules, onChange }: Props) {
         <Field
           className="min-w-0 flex-1"
           label="Another tool"
-          placeholder="double_click, or mcp:NAME for a server's tools"
+          placeholder="double_click, or mcp__SERVER__TOOL"
           value={name}
           maxLength={200}
           autoComplete="off"
@@ -81,4 +82,9 @@ export function ToolRules({ rules, onChange }: Props) {
       </div>
     </fieldset>
   );
+}
+
+function wordsOf(tool: string): string | undefined {
+  const whose = serversTool(tool);
+  return whose ? inWords(whose) : TOOLS[tool];
 }

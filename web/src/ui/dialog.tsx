@@ -13,6 +13,7 @@ interface Props {
 
 export function Dialog({ title, alert = false, wide = false, onClose, children }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
+  const pressedOutside = useRef(false);
   const id = useId();
 
   // Before it leaves the page: a dialog that is gone cannot give the focus back.
@@ -34,8 +35,12 @@ export function Dialog({ title, alert = false, wide = false, onClose, children }
         event.preventDefault();
         onClose();
       }}
+      onPointerDown={(event) => {
+        pressedOutside.current = event.target === ref.current;
+      }}
       onClick={(event) => {
-        if (event.target === ref.current) onClose();
+        // Who selects a text and lets go outside has not asked to lose what they wrote.
+        if (event.target === ref.current && pressedOutside.current) onClose();
       }}
     >
       <div className="p-5 sm:p-6">

@@ -129,6 +129,25 @@ test("a result whose message is missing is still a step, and an empty record has
   expect(steps([])).toEqual([]);
 });
 
+test("a server's tool, a broken use and a block that nobody knows are played back", () => {
+  const made = steps(
+    record(
+      answer([
+        { type: "compaction", item: {} },
+        use("a", "mcp__files__read", { path: "notes" }),
+        { ...use("b", "bash", {}), fault: "the arguments are not a JSON object" },
+      ]),
+      result("a"),
+      result("b", undefined, true),
+    ),
+  );
+
+  expect(made).toMatchObject([
+    { said: [], action: { title: "read · files", code: '{\n  "path": "notes"\n}', output: "done" } },
+    { said: [], action: { title: "Run a command", failed: true, output: "done" } },
+  ]);
+});
+
 test("the next pictures are those that are not shown yet, each once", () => {
   const made = steps(
     record(

@@ -1,0 +1,147 @@
+// The form of an MCP server: adds one to a desktop, or changes one.
+import { type FormEvent, useEffect, useRef, useState } from "react";
+import { explain } from "../api/problem";
+import type { McpServer } from "../api/types";
+import { Button } from "../ui/button";
+import { Dialog } from "../ui/dialog";
+import { Field } from "../ui/field";
+import { Notice } from "../ui/notice";
+import { asServerName, EMPTY, type Errors, fromForm, type ServerForm, toForm, type Way } from "./form";
+import { useSaveServer } from "./queries";
+import { AddressFields, ProcessFields } from "./ways";
+
+interface Props {
+  desktopId: string;
+  // Absent: it is a new one.
+  server?: McpServer;
+  onClose: () => void;
+}
+
+const WAYS: { value: Way; name: string; means: string }[] = [
+  {
+    value: "stdio",
+    name: "A program on the desktop",
+    means: "It is started there as the desktop's user, and spoken to over its standard input and output.",
+  },
+  {
+    value: "http",
+    name: "An address (HTTP)",
+    means: "It runs somewhere already, and is reached from the desktop's own network.",
+  },
+];
+
+export function ServerEditor({ desktopId, server, onClose }: Props) {
+  const [form, setForm] = useState(() => (server ? toForm(server) : EMPTY));
+  const [errors, setErrors] = useState<Errors>({});
+  const save = useSaveServer(desktopId, server !== undefined);
+  const set = (part: Partial<ServerForm>) => {
+    setForm((before) => ({ ...before, ...part }));
+    setErrors((before) => without(before, part));
+  };
+  const root = useRef<HTMLFormElement>(null);
+
+  // The form is longer than a small screen: what is wrong must not be out of sight.
+  const [refusals, setRefusals] = useState(0);
+  useEffect(() => {
+    root.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [refusals]);
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    const read = fromForm(form);
+    if ("config" in read) {
+      save.mutate(read.config, { onSuccess: onClose });
+      return;
+    }
+    setErrors(read.errors);
+    setRefusals((count) => count + 1);
+  };
+
+  return (
+    <Dialog wide title={server ? `Edit ${server.name}` : "Add an MCP server"} onClose={onClose}>
+      <form ref={root} className="mt-5 space-y-5" onSubmit={submit} noValidate autoComplete="off">
+        {!server && (
+          <Field
+            label="Name"
+            name="server-name"
+            placeholder="github"
+            autoComplete="off"
+            autoCapitalize="none"
+            spellCheck={false}
+            value={form.name}
+            error={errors.name}
+            hint={`The agent calls its tools mcp__${form.name || "NAME"}__TOOL. It cannot be renamed later.`}
+            onChange={(event) => set({ name: asServerName(event.target.value) })}
+          />
+        )}
+        <fieldset className="min-w-0">
+          <legend className="mb-1.5 text-sm font-medium">What it is</legend>
+          <div className="space-y-1">
+            {WAYS.map(({ value, name, means }) => (
+              <div
+                key={value}
+                className="rounded-lg border border-transparent px-2.5 py-1.5 text-sm has-checked:border-line has-checked:bg-sunken"
+              >
+                <label className="flex items-center gap-2.5 font-medium">
+                  <input
+                    type="radio"
+                    name="way"
+                    value={value}
+                    checked={form.way === value}
+                    aria-describedby={`way-${value}`}
+                    className="size-4 accent-accent"
+                    onChange={() => set({ way: value })}
+                  />
+                  {name}
+                </label>
+                <p id={`way-${value}`} className="pl-6.5 text-muted">
+                  {means}
+                </p>
+              </div>
+            ))}
+          </div>
+        </fieldset>
+        {form.way === "stdio" ? (
+          <ProcessFields
+            form={form}
+            errors={errors}
+            stored={server?.transport.type === "stdio"}
+            onChange={set}
+          />
+        ) : (
+          <AddressFields
+            form={form}
+            errors={errors}
+            stored={server?.transport.type === "http"}
+            onChange={set}
+          />
+        )}
+        <label className="flex items-center gap-2.5 text-sm font-medium">
+          <input
+            type="checkbox"
+            checked={form.autostart}
+            className="size-4 accent-accent"
+            onChange={(event) => set({ autostart: event.target.checked })}
+          />
+          Start with the desktop
+        </label>
+        <Notice>
+          What a server says of its tools is not trusted: in a session that asks &ldquo;Before risky
+          actions&rdquo;, each call of one asks.
+        </Notice>
+        {save.isError && <Notice tone="bad">{explain(save.error)}</Notice>}
+        <div className="flex justify-end gap-2">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button look="primary" type="submit" busy={save.isPending}>
+            {server ? "Save" : "Add server"}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+// What was said of a field does not stand beside what is written in it now.
+function without(errors: Errors, changed: Partial<ServerForm>): Errors {
+  return Object.fromEntries(Object.entries(errors).filter(([field]) => !Object.hasOwn(changed, field)));
+}
