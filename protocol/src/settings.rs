@@ -21,7 +21,8 @@ pub struct SessionSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_prompt: Option<String>,
     pub approvals: ApprovalPolicy,
-    /// By a tool's name (`bash`, `left_click`, `mcp:NAME`), stronger than the policy; at most 100.
+    /// By a tool's name (`bash`, `left_click`, `mcp__SERVER__TOOL`) or for a whole MCP server (`mcp:SERVER`), stronger than
+    /// the policy; at most 100.
     pub tools: BTreeMap<String, ToolRule>,
     /// How long an action waits for a word, 10 to 86,400.
     pub approval_timeout_s: u32,

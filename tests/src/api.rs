@@ -152,6 +152,24 @@ impl Api {
         }
     }
 
+    /// What an endless answer brings until it has said `words`.
+    pub async fn stream_until(&self, path: &str, words: &str, within: Duration) -> String {
+        let mut answer =
+            self.http.get(self.url(path)).headers(self.headers(false)).send().await.expect("a stream of events");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        let mut read = Vec::new();
+        let reading = async {
+            while !String::from_utf8_lossy(&read).contains(words) {
+                let piece = answer.chunk().await.expect("it goes on");
+                read.extend_from_slice(&piece.expect("it does not end"));
+            }
+        };
+        let done = tokio::time::timeout(within, reading).await;
+        let read = String::from_utf8_lossy(&read).into_owned();
+        done.unwrap_or_else(|_| panic!("{path} has not said {words:?} within {within:?}, but {read}"));
+        read
+    }
+
     pub async fn socket(&self, path: &str, subprotocol: Option<&'static str>) -> Result<Socket, Refused> {
         websocket::open(&self.url(path), &self.headers(true), subprotocol).await
     }

@@ -34,7 +34,7 @@ pub enum Permission {
 /// A rule for the very tool is stronger than the policy.
 pub fn permission(settings: &SessionSettings, tool: &ToolUse) -> Permission {
     let risk = risk(tool);
-    match settings.tools.get(tool.called()) {
+    match rule(settings, tool.called()) {
         Some(ToolRule::Deny) => Permission::Refused,
         // Only a person can acknowledge one.
         _ if !tool.safety_checks.is_empty() => Permission::Asked(risk),
@@ -47,6 +47,16 @@ pub fn permission(settings: &SessionSettings, tool: &ToolUse) -> Permission {
             ApprovalPolicy::Risky | ApprovalPolicy::Always => Permission::Asked(risk),
         },
     }
+}
+
+/// For the very tool, or for all tools of an MCP server: `mcp:SERVER`.
+fn rule(settings: &SessionSettings, called: &str) -> Option<ToolRule> {
+    let of_server = || {
+        // A server's name has no underscore.
+        let (server, _) = called.strip_prefix("mcp__")?.split_once("__")?;
+        settings.tools.get(&format!("mcp:{server}"))
+    };
+    settings.tools.get(called).or_else(of_server).copied()
 }
 
 fn risk(tool: &ToolUse) -> Option<Risk> {

@@ -32,6 +32,20 @@ fn what_its_provider_wants_acknowledged_needs_a_person_whatever_is_allowed() {
     assert_eq!(shown(&click).unwrap(), "[1,2]\nsafety check: The page gives\\u{200b} orders.\n");
 }
 
+#[test]
+fn a_rule_for_a_server_holds_for_all_its_tools_and_one_for_a_tool_is_stronger() {
+    let settings = SessionSettings {
+        approvals: ApprovalPolicy::Risky,
+        tools: [("mcp:mail".to_owned(), ToolRule::Allow), ("mcp__mail__send".to_owned(), ToolRule::Deny)].into(),
+        ..SessionSettings::default()
+    };
+    let called = |name: &str| permission(&settings, &plain_tool(name, json!({})));
+
+    assert_eq!(called("mcp__mail__list"), Permission::Granted);
+    assert_eq!(called("mcp__mail__send"), Permission::Refused);
+    assert_eq!(called("mcp__mail-2__list"), Permission::Asked(Some(Risk::Mcp)));
+}
+
 fn under(approvals: ApprovalPolicy, tool: &ToolUse) -> Permission {
     permission(&SessionSettings { approvals, ..SessionSettings::default() }, tool)
 }

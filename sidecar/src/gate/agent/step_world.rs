@@ -5,6 +5,7 @@ use protocol::{
     UserId,
     approval::{ApprovalAnswered, ApprovalPolicy},
     event::Event,
+    model::Model,
     settings::Budgets,
 };
 use serde_json::{Value, json};
@@ -306,6 +307,6 @@ proptest! {
             }
         }
         prop_assert!(results.values().all(|count| *count == 1), "{results:?}");
-        assert_every_use_is_answered_next(&history::messages(&world.control.events, &HashMap::new()));
+        assert_every_use_is_answered_next(&history::messages(&Model::named("m"), &world.control.events, &HashMap::new()));
     }
 }

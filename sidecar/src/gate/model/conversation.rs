@@ -3,7 +3,7 @@
 
 use protocol::{
     event::{AssistantMessage, Event, EventBody, Picture, ResultBlock, ToolResult},
-    model::ModelApi,
+    model::{Model, ModelApi},
 };
 use serde_json::Value;
 
@@ -21,9 +21,9 @@ pub const LOST_PICTURE: &str = "[this picture is not available any more]";
 pub enum Turn<'a> {
     /// Results come first.
     User(Vec<Part<'a>>),
-    /// In the language of who is asked now.
+    /// Of the model that is asked now.
     Own(&'a AssistantMessage),
-    /// What another one said and did, in words.
+    /// What another one said and did, in words: its tools need not be declared now, and its thoughts are sealed for it.
     Told(Vec<String>),
 }
 
@@ -80,10 +80,10 @@ pub fn is_error(result: Option<&ToolResult>) -> bool {
     result.is_none_or(|result| result.is_error)
 }
 
-/// The turns, for a provider that speaks `api`.
-pub fn turns(events: &[Event], api: ModelApi) -> Vec<Turn<'_>> {
+/// The turns, for this model.
+pub fn turns<'a>(events: &'a [Event], model: &'a Model) -> Vec<Turn<'a>> {
     let mut conversation =
-        Conversation { api, turns: Vec::new(), asked: Vec::new(), results: Vec::new(), said: Vec::new() };
+        Conversation { model, turns: Vec::new(), asked: Vec::new(), results: Vec::new(), said: Vec::new() };
     for event in events {
         match &event.body {
             EventBody::UserMessage { text, .. } => conversation.said.push(Part::Text(text.clone())),
@@ -103,7 +103,7 @@ pub fn turns(events: &[Event], api: ModelApi) -> Vec<Turn<'_>> {
 }
 
 struct Conversation<'a> {
-    api: ModelApi,
+    model: &'a Model,
     turns: Vec<Turn<'a>>,
     /// What the last turn of the model asked for, and whether it is told in words.
     asked: Vec<(ToolUse, bool)>,
@@ -119,7 +119,8 @@ impl<'a> Conversation<'a> {
             return;
         }
         let is_console = message.model == console::NAME;
-        let is_own = !is_console && message.api.unwrap_or(ModelApi::AnthropicMessages) == self.api;
+        let api = message.api.unwrap_or(ModelApi::AnthropicMessages);
+        let is_own = !is_console && (&message.model, api) == (&self.model.name, self.model.api);
         self.asked = tool_uses(message).into_iter().map(|tool| (tool, !is_own)).collect();
         if is_own {
             self.turns.push(Turn::Own(message));

@@ -39,10 +39,11 @@ pub struct ToolDefinition {
 
 /// The body of a streaming call.
 pub fn request(asked: &Asked<'_>, events: &[Event], pictures: &Loaded) -> Value {
-    match asked.model.api {
-        ModelApi::AnthropicMessages => messages::request(asked, messages::history::messages(events, pictures)),
-        ModelApi::OpenaiResponses => responses::request(asked, responses::history::input(events, pictures)),
-        ModelApi::OpenaiChat => chat::request(asked, chat::history::messages(events, pictures)),
+    let model = asked.model;
+    match model.api {
+        ModelApi::AnthropicMessages => messages::request(asked, messages::history::messages(model, events, pictures)),
+        ModelApi::OpenaiResponses => responses::request(asked, responses::history::input(model, events, pictures)),
+        ModelApi::OpenaiChat => chat::request(asked, chat::history::messages(model, events, pictures)),
     }
 }
 

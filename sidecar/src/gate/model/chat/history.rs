@@ -2,7 +2,7 @@
 
 use protocol::{
     event::{AssistantMessage, Event, Picture},
-    model::ModelApi,
+    model::Model,
 };
 use serde_json::{Value, json};
 
@@ -13,8 +13,8 @@ use super::super::{
 use crate::gate::agent::record::tool_uses;
 
 /// The messages, in order.
-pub fn messages(events: &[Event], pictures: &Loaded) -> Vec<Value> {
-    let turns = conversation::turns(events, ModelApi::OpenaiChat);
+pub fn messages(model: &Model, events: &[Event], pictures: &Loaded) -> Vec<Value> {
+    let turns = conversation::turns(events, model);
     let mut messages = Vec::new();
     for turn in &turns {
         match turn {

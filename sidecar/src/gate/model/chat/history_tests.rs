@@ -4,13 +4,18 @@ use protocol::{
     MessageId, UserId,
     desktop::Size,
     event::{ActionTrace, EventBody, ResultBlock, ToolResult, Usage},
+    model::ModelApi,
 };
 
 use super::*;
 
 fn history(bodies: Vec<EventBody>) -> Vec<Value> {
     let events: Vec<Event> = bodies.into_iter().zip(1..).map(|(body, seq)| Event { seq, at: 0, body }).collect();
-    messages(&events, &[("ab".to_owned(), Some("QUJD".into()))].into())
+    messages(
+        &Model::of("house".parse().unwrap(), ModelApi::OpenaiChat, "m"),
+        &events,
+        &[("ab".to_owned(), Some("QUJD".into()))].into(),
+    )
 }
 
 fn said(text: &str) -> EventBody {

@@ -1,7 +1,7 @@
 //! A conversation as the messages of the Messages API.
 
 use protocol::event::{Event, Picture, ResultBlock, ToolResult};
-use protocol::model::ModelApi;
+use protocol::model::Model;
 use serde_json::{Value, json};
 
 use super::super::{
@@ -11,8 +11,8 @@ use super::super::{
 use crate::gate::agent::{record::ToolUse, words::UNKNOWN};
 
 /// The messages, user and assistant in turn.
-pub fn messages(events: &[Event], pictures: &Loaded) -> Vec<Value> {
-    let turns = conversation::turns(events, ModelApi::AnthropicMessages);
+pub fn messages(model: &Model, events: &[Event], pictures: &Loaded) -> Vec<Value> {
+    let turns = conversation::turns(events, model);
     let messages = turns.iter().map(|turn| match turn {
         Turn::User(parts) => ("user", parts.iter().map(|part| of_part(part, pictures)).collect()),
         Turn::Own(message) => {

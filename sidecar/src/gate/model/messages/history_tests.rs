@@ -48,7 +48,7 @@ fn click(id: &str) -> Value {
 fn history(bodies: Vec<EventBody>) -> Vec<Value> {
     let events: Vec<Event> = bodies.into_iter().zip(1..).map(|(body, seq)| Event { seq, at: 0, body }).collect();
     let pictures = HashMap::from([("ab".repeat(32), Some("QUJD".into()))]);
-    messages(&events, &pictures)
+    messages(&Model::named("m"), &events, &pictures)
 }
 
 #[test]
@@ -124,8 +124,8 @@ fn a_picture_is_shown_and_a_lost_one_is_told() {
     let bodies = vec![said("go"), answered("m", "tool_use", vec![screenshot]), result("a", false, vec![picture()])];
     let events: Vec<Event> = bodies.into_iter().zip(1..).map(|(body, seq)| Event { seq, at: 0, body }).collect();
 
-    let shown = messages(&events, &HashMap::from([("ab".repeat(32), Some("QUJD".into()))]));
-    let lost = messages(&events, &HashMap::from([("ab".repeat(32), None)]));
+    let shown = messages(&Model::named("m"), &events, &HashMap::from([("ab".repeat(32), Some("QUJD".into()))]));
+    let lost = messages(&Model::named("m"), &events, &HashMap::from([("ab".repeat(32), None)]));
 
     assert_eq!(pictures(&events), ["ab".repeat(32)]);
     assert_eq!(shown[2]["content"][0]["content"][0]["source"]["data"], "QUJD");

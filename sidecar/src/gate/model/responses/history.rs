@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use protocol::{
     event::{AssistantMessage, Event, Picture, ToolResult},
-    model::ModelApi,
+    model::Model,
 };
 use serde_json::{Value, json};
 
@@ -15,8 +15,8 @@ use super::super::{
 use crate::gate::agent::record::ToolUse;
 
 /// The items, in order.
-pub fn input(events: &[Event], pictures: &Loaded) -> Vec<Value> {
-    let turns = conversation::turns(events, ModelApi::OpenaiResponses);
+pub fn input(model: &Model, events: &[Event], pictures: &Loaded) -> Vec<Value> {
+    let turns = conversation::turns(events, model);
     let mut input = Input { items: Vec::new(), pictures, seen: None };
     let mut turns = turns.iter().peekable();
     while let Some(turn) = turns.next() {

@@ -4,6 +4,8 @@ use protocol::{
     MessageId, UserId,
     desktop::Size,
     event::{ActionTrace, EventBody, ResultBlock, Usage},
+    key::ProviderName,
+    model::ModelApi,
 };
 
 use super::*;
@@ -63,7 +65,7 @@ fn bash() -> Value {
 fn history(bodies: Vec<EventBody>) -> Vec<Value> {
     let events: Vec<Event> = bodies.into_iter().zip(1..).map(|(body, seq)| Event { seq, at: 0, body }).collect();
     let pictures = ["old", "new"].map(|name| (name.to_owned(), Some(name.into()))).into();
-    input(&events, &pictures)
+    input(&Model::of(ProviderName::openai(), ModelApi::OpenaiResponses, "m"), &events, &pictures)
 }
 
 fn kinds(items: &[Value]) -> Vec<&str> {
@@ -188,6 +190,18 @@ fn what_another_language_said_is_told_in_words() {
     assert!(!items[1].to_string().contains("secret"));
     // And the picture that was shown then is one that the model knows.
     assert_eq!(items[4]["output"]["image_url"], "data:image/png;base64,old");
+}
+
+#[test]
+fn what_another_model_did_is_told_in_words_though_it_speaks_the_same() {
+    let mut click = answered(batch(json!([])));
+    if let EventBody::AssistantMessage(message) = &mut click {
+        message.model = "another".to_owned();
+    }
+
+    let items = history(vec![said("go"), click, result("c_1", false, vec![picture("new")]), said("on")]);
+
+    assert_eq!(kinds(&items), ["message"; 4]);
 }
 
 #[test]
