@@ -3,6 +3,7 @@
 //! Everything is measured from outside, through the edge, on a stack of its own. `CLOUDBOT_BENCH_RUNS` sets how
 //! often a desktop is made (5 unless told).
 
+mod agent;
 mod measure;
 
 use harness::{Stack, browser::Browser, model_server::KEY, table::Table};
@@ -48,10 +49,7 @@ async fn main() {
         table.row(&format!("sidecar {name}, CPU while idle"), "% of a core", &[half.cpu_percent]);
     }
     table.row("screenshot, end to end", "ms", &measure::screenshots(&ada, &desktop).await);
-    for (name, tool) in measure::tools() {
-        let took = measure::round_trips(&stack, &ada, &desktop, &tool).await;
-        table.row(&format!("tool round trip: {name}"), "ms", &took);
-    }
+    agent::run(&stack, &ada, &desktop, &mut table).await;
 
     table.print();
     let wrong = stack.stop();

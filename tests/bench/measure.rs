@@ -2,21 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{
-    Api, Stack, Turn, cost,
-    model_server::{Content, tool, tool_use},
-    processes,
-    viewer::Viewer,
-};
+use harness::{Api, Stack, Turn, cost, model_server::Content, processes, viewer::Viewer};
 use http::Method;
 use protocol::{
-    DesktopId,
+    DesktopId, SessionId,
     desktop::{Desktop, DesktopState},
 };
-use serde_json::json;
 
 const SCREENSHOTS: usize = 60;
-const ROUND_TRIPS: usize = 30;
 const IDLE: Duration = Duration::from_secs(15);
 
 /// How long desktops took to come, in milliseconds.
@@ -73,25 +66,27 @@ pub(crate) struct Cost {
 
 /// One desktop that nobody looks at.
 pub(crate) async fn at_rest(stack: &Stack) -> Cost {
-    let pid = |half: &str| {
-        processes::of_folder(&stack.layout.data)
-            .into_iter()
-            .find(|found| found.program() == "sidecar" && found.command.get(1).is_some_and(|word| word == half))
-            .unwrap_or_else(|| panic!("the {half} does not run"))
-            .pid
-    };
-    let (gate, desk) = (pid("gate"), pid("desk"));
+    let (gate, desk) = (half(stack, "gate"), half(stack, "desk"));
     // The start's own work is over when the desktop has been ready for a moment.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let before = (cost::cpu(&[gate]), cost::cpu(&[desk]));
     let begun = Instant::now();
     tokio::time::sleep(IDLE).await;
     let seconds = begun.elapsed().as_secs_f64();
-    let half = |pid, before: Duration| {
+    let of = |pid, before: Duration| {
         let used = (cost::cpu(&[pid]) - before).as_secs_f64();
         Half { resident_mib: cost::resident_mib(pid), cpu_percent: used / seconds * 100.0 }
     };
-    Cost { gate: half(gate, before.0), desk: half(desk, before.1) }
+    Cost { gate: of(gate, before.0), desk: of(desk, before.1) }
+}
+
+/// The process of one half of the only desktop's sidecar.
+pub(crate) fn half(stack: &Stack, half: &str) -> i32 {
+    processes::of_folder(&stack.layout.data)
+        .into_iter()
+        .find(|found| found.program() == "sidecar" && found.command.get(1).is_some_and(|word| word == half))
+        .unwrap_or_else(|| panic!("the {half} does not run"))
+        .pid
 }
 
 /// Whole PNGs of the screen, through the edge.
@@ -106,28 +101,17 @@ pub(crate) async fn screenshots(ada: &Api, desktop: &DesktopId) -> Vec<f64> {
     took
 }
 
-/// Tools of different weight: no work at all, a command, a click that waits for the screen to settle, a picture.
-pub(crate) fn tools() -> Vec<(&'static str, Content)> {
-    vec![
-        ("cursor_position", tool("cursor_position", json!({}))),
-        ("bash", tool_use("bash", json!({ "command": "true" }))),
-        ("left_click", tool("left_click", json!({ "coordinate": [640, 300] }))),
-        ("screenshot", tool("screenshot", json!({}))),
-    ]
-}
-
-/// From the last byte of the model's answer to the next request: the tool itself, twice the record, and the way.
-pub(crate) async fn round_trips(stack: &Stack, ada: &Api, desktop: &DesktopId, tool: &Content) -> Vec<f64> {
-    let session = ada.create_session(desktop).await.id;
+/// One message, whose turn uses these tools one after the other: for each the time from the last byte of the model's
+/// answer to its next request, which is the tool itself, twice the record, and the way.
+pub(crate) async fn steps(stack: &Stack, ada: &Api, session: &SessionId, tools: &[Content]) -> Vec<f64> {
     let first = stack.model.requests().len();
-    stack.model.script((0..ROUND_TRIPS).map(|_| Turn::asks([tool.clone()])));
-    stack.model.script([Turn::ends("Done.")]);
-    ada.ask(&session, "Do it").await;
+    stack.model.rescript(tools.iter().map(|tool| Turn::asks([tool.clone()])).chain([Turn::ends("Done.")]));
+    ada.ask(session, "Do it").await;
     let requests = stack.model.requests().split_off(first);
-    assert_eq!(requests.len(), ROUND_TRIPS + 1, "every turn was asked for");
+    assert_eq!(requests.len(), tools.len() + 1, "every turn was asked for");
     requests.windows(2).map(|pair| ms(pair[1].came_at - pair[0].answered_at.expect("an answer that is over"))).collect()
 }
 
-fn ms(duration: Duration) -> f64 {
+pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
