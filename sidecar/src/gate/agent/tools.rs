@@ -335,6 +335,14 @@ mod tests {
     }
 
     #[test]
+    fn a_use_that_is_at_fault_is_not_run_whatever_it_is() {
+        let faulty =
+            ToolUse { fault: Some("the arguments are no object".to_owned()), ..member("screenshot", json!({})) };
+
+        assert_eq!(plan(&faulty).unwrap_err(), "Error: the arguments are no object");
+    }
+
+    #[test]
     fn an_unknown_member_and_a_foreign_toolset_are_named_in_the_error() {
         assert_eq!(plan(&member("fly", json!({}))).unwrap_err(), "Error: unknown computer toolset member 'fly'");
         let browser = ToolUse { toolset: Some("browser".to_owned()), ..member("left_click", json!({})) };
