@@ -57,11 +57,11 @@ async fn a_window_that_takes_keys(ada: &Api, desktop: &DesktopId) {
     // Writes down when the last character came, by the clock that this program has, too.
     let script = "import os, sys, time, tty\ntty.setraw(0)\nwhile os.read(0, 4096):\n    open('last-key', 'w').write(str(time.time_ns()))\n";
     ada.shell(desktop, &format!("cd; cat > keys.py <<'PYTHON'\n{script}PYTHON")).await;
-    ada.shell(desktop, "cd; (setsid xterm -geometry 120x40 -e python3 keys.py >/dev/null 2>&1 &)").await;
+    ada.shell(desktop, "cd; (setsid xterm -T keys -geometry 120x40 -e python3 keys.py >/dev/null 2>&1 &)").await;
     let windows = format!("desktops/{desktop}/windows");
     wait::until("the terminal is there", SOON, async || {
         let listed = ada.get::<serde_json::Value>(&windows).await.ok()?;
-        listed.to_string().contains("keys.py").then_some(())
+        listed.to_string().contains("\"keys\"").then_some(())
     })
     .await;
 }
