@@ -314,6 +314,28 @@ async fn when_control_is_away_the_chat_is_told_and_the_agent_goes_on_later() {
 }
 
 #[tokio::test]
+async fn a_stop_while_control_is_away_counts_on_the_desktop_at_once() {
+    let house = House::open_with(|edge| {
+        with_model(vec![])(edge);
+        edge.with(|control| control.refuse.extend([Code::Unavailable; 1000]));
+    })
+    .await;
+    let mut chat = house.visitor(&[Scope::Chat]).chat(&session(&house), 0).await;
+    house.edge.with(|control| control.say("go"));
+    chat.until(|frame| matches!(frame, ChatDown::Problem { .. })).await;
+
+    chat.send(&ChatUp::Stop).await;
+
+    let stopped = Call::Stop { session: Some(session(&house)) };
+    house.desk.until("the stop", |desk| desk.calls.contains(&stopped)).await;
+    house.edge.with(|control| {
+        assert!(!control.refuse.is_empty(), "control is away still");
+        control.refuse.clear();
+    });
+    house.edge.until_state(SessionState::Cancelled).await;
+}
+
+#[tokio::test]
 async fn an_agent_of_an_old_generation_stops_for_good() {
     let house = House::open_with(|edge| {
         with_model(vec![])(edge);

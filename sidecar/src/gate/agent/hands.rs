@@ -14,11 +14,11 @@ use super::{
     Agent,
     doer::{Did, Doer, Failure},
     record::ToolUse,
-    run::Waiting,
     secrets,
     sight::{self, JPEG},
     step::refusal,
     tools::{self, Task},
+    waiting::Waiting,
 };
 use crate::{
     gate::{

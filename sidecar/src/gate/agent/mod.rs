@@ -18,6 +18,7 @@ pub mod step;
 pub mod stuck;
 mod things;
 pub mod tools;
+pub mod waiting;
 pub mod words;
 
 use std::{

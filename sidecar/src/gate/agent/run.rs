@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -25,15 +26,11 @@ use super::{
     journal::Journal,
     record::{Record, ToolUse},
     step::{self, Answer, Judged, Memory, Next, refusal},
+    waiting::Waiting,
     words,
 };
 use crate::{
-    gate::{
-        clock,
-        edge::EdgeError,
-        model::call::Question,
-        patience::{Backoff, Told},
-    },
+    gate::{clock, edge::EdgeError, model::call::Question},
     link::Call,
 };
 
@@ -96,7 +93,7 @@ impl<'a> Runner<'a> {
 
     /// Goes on until there is nothing to do.
     pub async fn run(mut self) -> Ended {
-        match self.go_on().await {
+        match self.go_on_unless_stopped().await {
             Ok(()) => Ended::AtRest { moved: self.moved },
             Err(error) if error.is(Code::StaleGeneration) => Ended::Stale,
             Err(error) => {
@@ -110,12 +107,35 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// A stop counts on the desktop at once, whatever the loop waits for; it may be control.
+    async fn go_on_unless_stopped(&mut self) -> Result<(), EdgeError> {
+        let (agent, session, stop) = (self.agent, self.session.clone(), self.current.stop.clone());
+        let mut silence = pin!(async {
+            stop.cancelled().await;
+            stop_desk(agent, &session).await;
+        });
+        let mut is_silent = false;
+        let mut loop_ = pin!(self.go_on());
+        let ended = loop {
+            tokio::select! {
+                biased;
+                () = &mut silence, if !is_silent => is_silent = true,
+                ended = &mut loop_ => break ended,
+            }
+        };
+        if stop.is_cancelled() && !is_silent {
+            silence.await;
+        }
+        ended
+    }
+
     async fn go_on(&mut self) -> Result<(), EdgeError> {
         self.read_on().await?;
         loop {
             self.agent.lease().settle_request(clock::now());
             if self.current.stop.is_cancelled() && !self.memory.stop {
-                self.stop_desk().await;
+                // What is stored from here on is stored once the desktop is silent.
+                stop_desk(self.agent, &self.session).await;
             }
             self.notice_the_world();
             self.tell_of_falls().await?;
@@ -253,16 +273,8 @@ impl<'a> Runner<'a> {
             Cut::Stopped => {}
             Cut::TimeIsUp => {
                 self.memory.finish(&message, refusal(&tool.id, words::CUT_BY_TIME));
-                self.stop_desk().await;
+                stop_desk(self.agent, &self.session).await;
             }
-        }
-    }
-
-    /// Nothing of this session reaches the desktop any more: what holds keys lets go, what its shell started ends.
-    async fn stop_desk(&self) {
-        let stop = Call::Stop { session: Some(self.session.clone()) };
-        if let Err(error) = self.agent.desk().call(&stop, Duration::from_secs(10)).await {
-            tracing::warn!(%error, "stop what the agent does on the desktop");
         }
     }
 
@@ -414,6 +426,14 @@ impl<'a> Runner<'a> {
     }
 }
 
+/// Nothing of this session reaches the desktop any more: what holds keys lets go, what its shell started ends.
+async fn stop_desk(agent: &Agent, session: &SessionId) {
+    let stop = Call::Stop { session: Some(session.clone()) };
+    if let Err(error) = agent.desk().call(&stop, Duration::from_secs(10)).await {
+        tracing::warn!(%error, "stop what the agent does on the desktop");
+    }
+}
+
 async fn sleep_until_over(left: Option<Duration>) {
     match left {
         Some(left) => tokio::time::sleep(left).await,
@@ -435,38 +455,5 @@ pub async fn read_on(journal: &Journal, session: &SessionId, record: &mut Record
         if record.last_seq() == before {
             return Err(EdgeError::Unreachable("the record has a gap".to_owned()));
         }
-    }
-}
-
-/// Waiting for control: with a word in the log and in the chat, once.
-pub struct Waiting<'a> {
-    agent: &'a Agent,
-    session: &'a SessionId,
-    backoff: Backoff,
-    told: Told,
-    chatted: bool,
-}
-
-impl<'a> Waiting<'a> {
-    pub fn new(agent: &'a Agent, session: &'a SessionId) -> Self {
-        Self { agent, session, backoff: Backoff::of_edge(), told: Told::default(), chatted: false }
-    }
-
-    /// Waits when waiting may help, else gives the error back.
-    pub async fn after(&mut self, error: EdgeError) -> Result<(), EdgeError> {
-        if !error.may_pass() {
-            return Err(error);
-        }
-        self.told.failed("reach control", &error);
-        if !std::mem::replace(&mut self.chatted, true) {
-            let detail = format!(
-                "{}: CloudBot's record does not answer. The agent waits and goes on by itself.",
-                SessionState::WaitingControl.as_str()
-            );
-            let problem = Problem::new(Code::Unavailable, detail);
-            self.agent.live().frame(self.session, ChatDown::Problem { client_id: None, problem });
-        }
-        tokio::time::sleep(self.backoff.wait()).await;
-        Ok(())
     }
 }

@@ -25,7 +25,7 @@ use super::{
     sse::SseParser,
 };
 use crate::gate::{
-    agent::{Agent, record::Record, run::Waiting},
+    agent::{Agent, record::Record, waiting::Waiting},
     edge::{Edge, EdgeError, collect, explain},
 };
 
