@@ -9,6 +9,7 @@ import { Notice } from "../ui/notice";
 import { asServerName, EMPTY, type Errors, fromForm, type ServerForm, toForm, type Way } from "./form";
 import { useSaveServer } from "./queries";
 import { AddressFields, ProcessFields } from "./ways";
+import { type Radio, Radios } from "../ui/radios";
 
 interface Props {
   desktopId: string;
@@ -17,7 +18,7 @@ interface Props {
   onClose: () => void;
 }
 
-const WAYS: { value: Way; name: string; means: string }[] = [
+const WAYS: Radio<Way>[] = [
   {
     value: "stdio",
     name: "A program on the desktop",
@@ -74,33 +75,13 @@ export function ServerEditor({ desktopId, server, onClose }: Props) {
             onChange={(event) => set({ name: asServerName(event.target.value) })}
           />
         )}
-        <fieldset className="min-w-0">
-          <legend className="mb-1.5 text-sm font-medium">What it is</legend>
-          <div className="space-y-1">
-            {WAYS.map(({ value, name, means }) => (
-              <div
-                key={value}
-                className="rounded-lg border border-transparent px-2.5 py-1.5 text-sm has-checked:border-line has-checked:bg-sunken"
-              >
-                <label className="flex items-center gap-2.5 font-medium">
-                  <input
-                    type="radio"
-                    name="way"
-                    value={value}
-                    checked={form.way === value}
-                    aria-describedby={`way-${value}`}
-                    className="size-4 accent-accent"
-                    onChange={() => set({ way: value })}
-                  />
-                  {name}
-                </label>
-                <p id={`way-${value}`} className="pl-6.5 text-muted">
-                  {means}
-                </p>
-              </div>
-            ))}
-          </div>
-        </fieldset>
+        <Radios
+          legend="What it is"
+          name="way"
+          radios={WAYS}
+          value={form.way}
+          onChange={(way) => set({ way })}
+        />
         {form.way === "stdio" ? (
           <ProcessFields
             form={form}

@@ -11,13 +11,14 @@ import { type Errors, fromForm, hasPrices, LONGEST_PROMPT, type SettingsForm, to
 import { ModelChoice } from "./model-choice";
 import { useChangeSession, useModels } from "./queries";
 import { ToolRules } from "./tool-rules";
+import { type Radio, Radios } from "../ui/radios";
 
 interface Props {
   session: Session;
   onClose: () => void;
 }
 
-const POLICIES: { value: ApprovalPolicy; name: string; means: string }[] = [
+const POLICIES: Radio<ApprovalPolicy>[] = [
   {
     value: "never",
     name: "Never",
@@ -64,32 +65,13 @@ export function SessionSettingsDialog({ session, onClose }: Props) {
           value={form.systemPrompt}
           onChange={(event) => set({ systemPrompt: event.target.value })}
         />
-        <fieldset className="min-w-0">
-          <legend className="mb-1.5 text-sm font-medium">Ask for a person&rsquo;s word</legend>
-          <div className="space-y-1">
-            {POLICIES.map(({ value, name, means }) => (
-              <div
-                key={value}
-                className="rounded-lg border border-transparent px-2.5 py-1.5 text-sm has-checked:border-line has-checked:bg-sunken"
-              >
-                <label className="flex items-center gap-2.5 font-medium">
-                  <input
-                    type="radio"
-                    name="approvals"
-                    value={value}
-                    checked={form.approvals === value}
-                    aria-describedby={`means-${value}`}
-                    className="size-4 accent-accent"
-                    onChange={() => set({ approvals: value })}
-                  />
-                  {name}
-                </label>
-                <p id={`means-${value}`} className="pl-6.5 text-muted">
-                  {means}
-                </p>
-              </div>
-            ))}
-          </div>
+        <Radios
+          legend="Ask for a person’s word"
+          name="approvals"
+          radios={POLICIES}
+          value={form.approvals}
+          onChange={(approvals) => set({ approvals })}
+        >
           <Field
             className="mt-3 max-w-56"
             label="Minutes to answer"
@@ -99,7 +81,7 @@ export function SessionSettingsDialog({ session, onClose }: Props) {
             error={errors.timeoutMinutes}
             onChange={(event) => set({ timeoutMinutes: event.target.value })}
           />
-        </fieldset>
+        </Radios>
         <ToolRules rules={form.tools} onChange={(tools) => set({ tools })} />
         <Budgets form={form} errors={errors} unpriced={models.data !== undefined && !priced} onChange={set} />
         {change.isError && <Notice tone="bad">{explain(change.error)}</Notice>}
