@@ -1,3 +1,5 @@
+//! Which tables are taken, and what they mean.
+
 use super::*;
 
 fn usual() -> Providers {
