@@ -43,14 +43,16 @@ const BACKOFF: Millis = 2_000;
 pub async fn run(app: Arc<App>, cancel: CancellationToken) {
     let mut tasks = JoinSet::new();
     let mut busy: HashMap<tokio::task::Id, DesktopId> = HashMap::new();
+    // Those that a look found busy: each is looked at again, alone, as soon as it is not.
+    let mut waiting: HashSet<DesktopId> = HashSet::new();
+    let mut alone: Option<DesktopId> = None;
+    let mut next = tokio::time::Instant::now();
     while !cancel.is_cancelled() {
-        // Desktops that were still busy with an earlier step: they are looked at again as soon as they are not.
-        let mut waiting: HashSet<DesktopId> = HashSet::new();
         match look(&app).await {
             Ok(seen) => {
                 // Whoever is busy was busy when this look began: what was seen of it may be old.
                 let still: HashSet<DesktopId> = busy.values().cloned().collect();
-                for task in seen {
+                for task in seen.into_iter().filter(|task| alone.as_ref().is_none_or(|id| id == task.desktop())) {
                     let desktop = task.desktop().clone();
                     if still.contains(&desktop) {
                         waiting.insert(desktop);
@@ -61,21 +63,23 @@ pub async fn run(app: Arc<App>, cancel: CancellationToken) {
             }
             Err(e) => tracing::warn!(error = format!("{e:#}"), "reconcile"),
         }
-        let next = tokio::time::Instant::now() + TICK;
-        loop {
+        if alone.is_none() {
+            next = tokio::time::Instant::now() + TICK;
+        }
+        alone = loop {
             tokio::select! {
-                () = cancel.cancelled() => break,
-                () = app.wake.notified() => break,
-                () = tokio::time::sleep_until(next) => break,
-                // A step that changed something has called; one that did not must not make everything be looked at again.
+                () = cancel.cancelled() => break None,
+                () = app.wake.notified() => break None,
+                () = tokio::time::sleep_until(next) => break None,
+                // A step that changed something has called; one that did not must not make anything be looked at again.
                 Some(done) = tasks.join_next_with_id() => {
                     let desktop = busy.remove(&done.map_or_else(|e| e.id(), |(id, ())| id));
-                    if desktop.is_some_and(|desktop| waiting.contains(&desktop)) {
-                        break;
+                    if let Some(desktop) = desktop.filter(|desktop| waiting.remove(desktop)) {
+                        break Some(desktop);
                     }
                 }
             }
-        }
+        };
     }
     // A launch that is cut off could leave a VM that nobody knows.
     let _ = tokio::time::timeout(FINISH, async { while tasks.join_next().await.is_some() {} }).await;
@@ -295,7 +299,10 @@ async fn present_vm(app: &App, desktop: &DesktopRow) -> anyhow::Result<Option<Vm
 async fn terminate(app: &App, instance: &Instance) -> anyhow::Result<()> {
     match app.provisioner.terminate(&instance.vm_id).await {
         Ok(()) => {
-            app.wake.notify_one();
+            // What is already on its way out is seen at the next tick.
+            if instance.state != InstanceState::Terminating {
+                app.wake.notify_one();
+            }
             Ok(())
         }
         Err(ProvisionError::NotFound(_)) => Ok(()),

@@ -97,6 +97,8 @@ fn only_looks(tool: &ToolUse) -> bool {
 /// The exact input for a person's eyes; `None` when it is too long to be read.
 pub fn shown(tool: &ToolUse) -> Option<String> {
     let text = match &tool.input {
+        // Of tools that we do not know a value says nothing without its name, and nothing may look like a name.
+        input if tool.called().starts_with("mcp__") => visible(&format!("{input:#}")),
         Value::Object(members) if members.len() == 1 => members.values().next().map(plain).unwrap_or_default(),
         Value::Object(members) => {
             let line = |(name, value): (&String, &Value)| format!("{}: {}\n", visible(name), plain(value));
@@ -105,7 +107,12 @@ pub fn shown(tool: &ToolUse) -> Option<String> {
         other => plain(other),
     };
     let checks: String = tool.safety_checks.iter().map(|check| format!("safety check: {}\n", visible(check))).collect();
-    let text = if checks.is_empty() { text } else { format!("{}\n{checks}", text.trim_end_matches('\n')) };
+    let then: String = tool.then.iter().map(|then| format!("then {}\n", visible(then))).collect();
+    let text = match checks.as_str() {
+        "" => text,
+        // Whoever acknowledges a check acknowledges it for all that comes with it.
+        checks => format!("{}\n{then}{checks}", text.trim_end_matches('\n')),
+    };
     (text.chars().count() <= MAX_SHOWN).then_some(text)
 }
 

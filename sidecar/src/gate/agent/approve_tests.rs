@@ -33,6 +33,26 @@ fn what_its_provider_wants_acknowledged_needs_a_person_whatever_is_allowed() {
 }
 
 #[test]
+fn whoever_acknowledges_a_check_sees_all_that_comes_with_it() {
+    let click = ToolUse {
+        safety_checks: vec!["Orders.".to_owned()],
+        then: vec!["type {\"text\":\"rm -rf ~\"}".to_owned()],
+        ..computer("left_click", json!({"coordinate": [1, 2]}))
+    };
+
+    assert_eq!(shown(&click).unwrap(), "[1,2]\nthen type {\"text\":\"rm -rf ~\"}\nsafety check: Orders.\n");
+}
+
+#[test]
+fn a_foreign_tools_input_is_shown_with_its_names_and_no_value_looks_like_one() {
+    let delete = plain_tool("mcp__files__delete", json!({"force": true}));
+    let note = plain_tool("mcp__files__note", json!({"text": "hi\nforce: true", "dry": false}));
+
+    assert_eq!(shown(&delete).unwrap(), "{\n  \"force\": true\n}");
+    assert_eq!(shown(&note).unwrap(), "{\n  \"text\": \"hi\\nforce: true\",\n  \"dry\": false\n}");
+}
+
+#[test]
 fn a_rule_for_a_server_holds_for_all_its_tools_and_one_for_a_tool_is_stronger() {
     let settings = SessionSettings {
         approvals: ApprovalPolicy::Risky,

@@ -29,6 +29,8 @@ pub struct ToolUse {
     pub wants_picture: bool,
     /// What the provider wants a person to acknowledge before.
     pub safety_checks: Vec<String>,
+    /// What is to be done after it by the same call.
+    pub then: Vec<String>,
     /// Why it cannot be run, whatever it is.
     pub fault: Option<String>,
 }
@@ -46,6 +48,7 @@ impl ToolUse {
             input: block.get("input").cloned().unwrap_or_else(|| Value::Object(Default::default())),
             wants_picture: block.get("picture").and_then(Value::as_bool).unwrap_or(false),
             safety_checks: texts(block.get("safety_checks")),
+            then: texts(block.get("then")),
             fault: block.get("fault").and_then(Value::as_str).map(str::to_owned),
         })
     }
@@ -64,6 +67,11 @@ impl ToolUse {
     /// Is it the one tool that earlier models have in the place of the toolset?
     pub fn is_single(&self) -> bool {
         self.toolset.is_none() && self.name == "computer"
+    }
+
+    /// Is a picture in its result one of the whole screen?
+    pub fn sees_the_screen(&self) -> bool {
+        self.called() == "screenshot" || (self.shows_the_screen() && self.called() != "zoom")
     }
 
     pub fn is_computer(&self) -> bool {
@@ -213,7 +221,7 @@ impl Record {
         let Some(turn) = &mut self.turn else { return };
         let Some(tool) = turn.uses.iter().find(|tool| tool.id == result.tool_use_id) else { return };
         self.steps.push(stuck::step(tool, &result));
-        if tool.called() == "screenshot" || (tool.shows_the_screen() && tool.called() != "zoom") {
+        if tool.sees_the_screen() {
             let shown = result.content.iter().find_map(|block| match block {
                 ResultBlock::Image { picture } => Some(picture.size),
                 ResultBlock::Text { .. } => None,

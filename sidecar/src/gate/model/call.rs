@@ -10,7 +10,7 @@ use protocol::{
     desktop::Size,
     error::{Code, Problem},
     event::AssistantMessage,
-    model::Model,
+    model::{Model, ModelApi},
     paths::llm_path,
 };
 use reqwest::{Method, Response};
@@ -29,8 +29,11 @@ use crate::gate::{
     edge::{Edge, EdgeError, collect, explain},
 };
 
-/// The provider pings more often than this.
-const SILENT_FOR: Duration = Duration::from_secs(120);
+/// Anthropic pings more often than this; others say nothing while they read or think.
+fn silent_for(api: ModelApi) -> Duration {
+    Duration::from_secs(if api == ModelApi::AnthropicMessages { 120 } else { 600 })
+}
+
 /// The record takes events of 4 MiB.
 const MAX_STORED: usize = 7 << 19;
 /// Until the first byte: the provider may read a long conversation first.
@@ -155,7 +158,7 @@ impl Caller {
         let mut assembly = Assembly::new(model.api, message_id, ids.clone());
         let (mut parser, mut streamed) = (SseParser::default(), false);
         loop {
-            let chunk = match tokio::time::timeout(SILENT_FOR, stream.next()).await {
+            let chunk = match tokio::time::timeout(silent_for(model.api), stream.next()).await {
                 Ok(Some(Ok(chunk))) => chunk,
                 Ok(Some(Err(error))) => return Err(lost(explain(error), streamed)),
                 Ok(None) => {

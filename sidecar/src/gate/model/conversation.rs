@@ -29,8 +29,11 @@ pub enum Turn<'a> {
 
 #[derive(Debug, PartialEq)]
 pub enum Part<'a> {
-    Result(ToolUse, Option<&'a ToolResult>),
+    Result(Box<ToolUse>, Option<&'a ToolResult>),
     Text(String),
+    /// The whole screen.
+    Screen(&'a Picture),
+    /// Of something else, or of a part.
     Picture(&'a Picture),
 }
 
@@ -138,14 +141,15 @@ impl<'a> Conversation<'a> {
         for (tool, in_words) in std::mem::take(&mut self.asked) {
             let result = self.results.iter().find(|result| result.tool_use_id == tool.id).copied();
             if !in_words {
-                parts.push(Part::Result(tool, result));
+                parts.push(Part::Result(Box::new(tool), result));
                 continue;
             }
             parts.push(Part::Text(format!("[result of {}]", tool.name)));
+            let shown = if tool.sees_the_screen() { Part::Screen } else { Part::Picture };
             for block in result.map(|result| result.content.as_slice()).unwrap_or_default() {
                 parts.push(match block {
                     ResultBlock::Text { text } => Part::Text(text.clone()),
-                    ResultBlock::Image { picture } => Part::Picture(picture),
+                    ResultBlock::Image { picture } => shown(picture),
                 });
             }
         }
@@ -167,7 +171,7 @@ impl<'a> Conversation<'a> {
             told.push_str(&format!("\n{note}"));
         }
         self.said.push(Part::Text(told));
-        self.said.extend(picture.map(Part::Picture));
+        self.said.extend(picture.map(Part::Screen));
     }
 }
 

@@ -56,19 +56,20 @@ impl Assembly {
         }
         let delta = &choice["delta"];
         let piece = |name: &str| delta[name].as_str().filter(|piece| !piece.is_empty());
+        let mut seen = Seen::Nothing;
         if let Some(piece) = piece("reasoning_content").or_else(|| piece("reasoning")) {
             let block = begin(&mut self.blocks, &mut self.thinking, "thinking")?;
-            return self.blocks.extend(block, DeltaKind::Thinking, piece);
+            seen = self.blocks.extend(block, DeltaKind::Thinking, piece)?;
         }
-        // One chunk may bring both; the calls' pieces are shown by the message as a whole.
-        let calls = self.take_calls(&delta["tool_calls"])?;
-        match piece("content").or_else(|| piece("refusal")) {
-            Some(piece) => {
-                let block = begin(&mut self.blocks, &mut self.text, "text")?;
-                self.blocks.extend(block, DeltaKind::Text, piece)
-            }
-            None => Ok(calls),
+        if delta["tool_calls"].is_array() {
+            seen = self.take_calls(&delta["tool_calls"])?;
         }
+        if let Some(piece) = piece("content").or_else(|| piece("refusal")) {
+            let block = begin(&mut self.blocks, &mut self.text, "text")?;
+            seen = self.blocks.extend(block, DeltaKind::Text, piece)?;
+        }
+        // One chunk may bring all of them; what is not shown now is shown by the message as a whole.
+        Ok(seen)
     }
 
     /// The stream is over. A server may leave out the last word, if it has said why the message ends.
@@ -80,8 +81,9 @@ impl Assembly {
         let mut seen = Seen::Nothing;
         for call in calls.as_array().into_iter().flatten() {
             let index = call["index"].as_u64().unwrap_or(self.calls.len() as u64);
-            let block = match self.calls.get(&index) {
-                Some(block) => *block,
+            let known = self.calls.get(&index).copied();
+            let block = match known.filter(|block| !self.is_another(*block, call)) {
+                Some(block) => block,
                 None => {
                     let block = self.blocks.begin(json!({"type": "tool_use", "id": "", "name": ""}))?;
                     self.calls.insert(index, block);
@@ -104,6 +106,14 @@ impl Assembly {
             seen = self.blocks.extend(block, DeltaKind::ToolInput, &arguments)?;
         }
         Ok(seen)
+    }
+
+    /// Some servers give all calls of a message the same index: one with a name and an id of its own is another one.
+    fn is_another(&mut self, block: u32, call: &Value) -> bool {
+        let said = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let known = self.blocks.get(block).and_then(|block| said(&block.value["id"]));
+        let (id, name) = (said(&call["id"]), said(&call["function"]["name"]));
+        name.is_some() && id.is_some() && known.is_some() && id != known
     }
 
     fn finish(&mut self) -> Option<Whole> {

@@ -96,6 +96,9 @@ fn what_servers_do_differently_is_understood() {
     let object =
         delta(json!({"tool_calls": [{"id": "a", "function": {"name": "bash", "arguments": {"command": "ls"}}}]}));
     let says_stop = whole(&[object, ended("stop")]);
+    let same_index = [called(0, Some("a"), Some("key"), "{\"text\":\"a\"}"), called(0, Some("b"), Some("bash"), "{}")];
+    let two = whole(&[&same_index[..], &[ended("tool_calls")]].concat()).content;
+    let both = whole(&[delta(json!({"reasoning_content": "Hm", "content": "I look."})), ended("stop")]).content;
     let (_, without_last_word) = stream(&[delta(json!({"content": "Hi"})), ended("stop")]).unwrap();
     let (_, broken_off) = stream(&[delta(json!({"content": "Hi"}))]).unwrap();
 
@@ -103,6 +106,8 @@ fn what_servers_do_differently_is_understood() {
         (says_stop.stop_reason.as_str(), &says_stop.content[0]["input"]),
         ("tool_use", &json!({"command": "ls"}))
     );
+    assert_eq!((two.len(), &two[0]["input"], &two[1]["name"]), (2, &json!({"text": "a"}), &json!("bash")));
+    assert_eq!(both.iter().map(|block| &block["type"]).collect::<Vec<_>>(), ["thinking", "text"]);
     assert_eq!(without_last_word.end().map(|whole| whole.stop_reason).as_deref(), Some("end_turn"));
     assert_eq!(broken_off.end(), None);
 }

@@ -33,7 +33,11 @@ fn assistant(own: &AssistantMessage) -> Option<Value> {
     let calls: Vec<Value> = tool_uses(own)
         .into_iter()
         .map(|tool| {
-            let function = json!({"name": tool.name, "arguments": tool.input.to_string()});
+            // A model may make a name up; servers refuse a conversation with one that is none, ever after.
+            let is_name = (1..=64).contains(&tool.name.len())
+                && tool.name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+            let name = if is_name { tool.name.as_str() } else { "unknown_tool" };
+            let function = json!({"name": name, "arguments": tool.input.to_string()});
             json!({"id": tool.id, "type": "function", "function": function})
         })
         .collect();
@@ -60,7 +64,7 @@ fn user(parts: &[Part<'_>], pictures: &Loaded, messages: &mut Vec<Value>) {
                 }
             }
             Part::Text(said) => content.push(text(said)),
-            Part::Picture(picture) => content.push(image(picture, pictures)),
+            Part::Screen(picture) | Part::Picture(picture) => content.push(image(picture, pictures)),
         }
     }
     if !content.is_empty() {

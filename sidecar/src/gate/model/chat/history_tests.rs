@@ -122,6 +122,15 @@ fn a_message_that_says_nothing_is_left_out() {
 }
 
 #[test]
+fn a_name_that_is_none_is_not_sent_back() {
+    let messages = history(vec![said("go"), answered(vec![used("a", "multi_tool_use.parallel"), used("b", "key")])]);
+
+    let calls = messages[1]["tool_calls"].as_array().unwrap();
+    let names: Vec<&Value> = calls.iter().map(|call| &call["function"]["name"]).collect();
+    assert_eq!(names, ["unknown_tool", "key"]);
+}
+
+#[test]
 fn history_only_ever_grows() {
     let bodies = vec![
         said("go"),

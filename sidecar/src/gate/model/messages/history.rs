@@ -28,7 +28,7 @@ fn of_part(part: &Part<'_>, pictures: &Loaded) -> Value {
     match part {
         Part::Result(tool, result) => tool_result(tool, *result, pictures),
         Part::Text(said) => text(said),
-        Part::Picture(picture) => image(picture, pictures),
+        Part::Screen(picture) | Part::Picture(picture) => image(picture, pictures),
     }
 }
 

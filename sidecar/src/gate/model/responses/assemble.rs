@@ -149,6 +149,8 @@ impl Assembly {
         let checks: Vec<Value> = item["pending_safety_checks"].as_array().into_iter().flatten().map(of_check).collect();
         if !checks.is_empty() {
             blocks[0]["safety_checks"] = Value::Array(checks);
+            let in_words = |block: &Value| format!("{} {}", block["name"].as_str().unwrap_or_default(), block["input"]);
+            blocks[0]["then"] = blocks[1..].iter().map(in_words).collect();
         }
         Ok(blocks)
     }
@@ -182,8 +184,9 @@ pub fn usage(said: &Value) -> Usage {
 fn failed(error: &Value) -> Broken {
     let code = error["code"].as_str().unwrap_or_default();
     let said = error["message"].as_str().unwrap_or("no reason given");
-    let passes = matches!(code, "" | "server_error" | "rate_limit_exceeded" | "vector_store_timeout");
-    Broken { for_good: !passes, ..Broken::new(&format!("{code}: {said}")) }
+    let stays = ["invalid_", "image_", "unsupported_", "context_length", "insufficient_quota", "data_residency"];
+    let for_good = stays.iter().any(|kind| code.starts_with(kind)) || code.contains("policy");
+    Broken { for_good, ..Broken::new(&format!("{code}: {said}")) }
 }
 
 #[cfg(test)]

@@ -90,6 +90,7 @@ fn a_safety_check_stands_with_the_first_action() {
     let content = whole(vec![call(json!([{"type": "wait"}, {"type": "wait"}]), checks)]).content;
 
     assert_eq!(content[0]["safety_checks"], json!(["The page gives orders."]));
+    assert_eq!(content[0]["then"], json!(["wait {\"duration\":1}"]));
     assert_eq!(content[1].get("safety_checks"), None);
 }
 
@@ -161,7 +162,11 @@ fn what_cannot_be_used_breaks_the_attempt_and_what_stays_so_ends_it() {
     let error = |code: &str| json!({"type": "error", "code": code, "message": "no"});
     let for_good = |events: &[Value]| stream(events).unwrap_err().for_good;
 
-    assert!(!for_good(&[failed("server_error")]) && !for_good(&[error("rate_limit_exceeded")]));
+    assert!(
+        !for_good(&[failed("server_error")])
+            && !for_good(&[failed("server_is_overloaded")])
+            && !for_good(&[error("rate_limit_exceeded")])
+    );
     assert!(for_good(&[failed("invalid_prompt")]) && for_good(&[error("image_too_large")]));
     assert!(!for_good(&[done(0, function("", "bash", "{}")), completed()]));
     assert!(!for_good(&[done(0, function("known", "bash", "{}")), completed()]));

@@ -41,7 +41,7 @@ pub fn input(model: &Model, events: &[Event], pictures: &Loaded) -> Vec<Value> {
 struct Input<'a> {
     items: Vec<Value>,
     pictures: &'a Loaded,
-    /// The picture that the model has seen last.
+    /// The screen as the model has seen it last: coordinates are of that.
     seen: Option<&'a Picture>,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Input<'a> {
         let of_id: HashMap<&str, Answered<'a, '_>> = parts
             .iter()
             .filter_map(|part| match part {
-                Part::Result(tool, result) => Some((tool.id.as_str(), (tool, *result))),
+                Part::Result(tool, result) => Some((tool.id.as_str(), (&**tool, *result))),
                 _ => None,
             })
             .collect();
@@ -97,7 +97,9 @@ impl<'a> Input<'a> {
         let mut output = json!(words_of(result));
         let shown: Vec<&Picture> = result.filter(|result| !result.is_error).into_iter().flat_map(pictures_of).collect();
         if let Some(last) = shown.last() {
-            self.seen = Some(last);
+            if call["name"] == "screenshot" {
+                self.seen = Some(last);
+            }
             let mut parts = vec![json!({"type": "input_text", "text": output})];
             parts.extend(shown.into_iter().map(|picture| self.image(picture)));
             output = Value::Array(parts);
@@ -138,10 +140,11 @@ impl<'a> Input<'a> {
                 // Told with the call that it answers.
                 Part::Result(..) => {}
                 Part::Text(said) => content.push(text(said)),
-                Part::Picture(picture) => {
+                Part::Screen(picture) => {
                     self.seen = Some(picture);
                     content.push(self.image(picture));
                 }
+                Part::Picture(picture) => content.push(self.image(picture)),
             }
         }
         if !content.is_empty() {

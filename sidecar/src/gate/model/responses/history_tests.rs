@@ -68,6 +68,11 @@ fn history(bodies: Vec<EventBody>) -> Vec<Value> {
     input(&Model::of(ProviderName::openai(), ModelApi::OpenaiResponses, "m"), &events, &pictures)
 }
 
+fn handed_back(name: &str) -> EventBody {
+    let ResultBlock::Image { picture } = picture(name) else { unreachable!() };
+    EventBody::HandedBack { user_id: UserId::generate(), note: None, picture: Some(picture) }
+}
+
 fn kinds(items: &[Value]) -> Vec<&str> {
     items.iter().map(|item| item["type"].as_str().unwrap()).collect()
 }
@@ -137,13 +142,36 @@ fn a_call_that_can_show_nothing_is_told_in_words_and_its_thoughts_with_it_are_go
 }
 
 #[test]
+fn a_part_of_the_screen_is_never_given_out_as_the_screen() {
+    let screenshot =
+        vec![json!({"type": "tool_use", "id": "s", "name": "screenshot", "toolset_name": "computer", "input": {},
+        "picture": true, "item": {"type": "computer_call", "call_id": "s", "pending_safety_checks": []}})];
+    let item =
+        json!({"type": "function_call", "call_id": "f", "name": "zoom", "arguments": "{}", "status": "completed"});
+    let zoom =
+        json!({"type": "tool_use", "id": "f", "name": "zoom", "toolset_name": "computer", "input": {}, "item": item});
+
+    let items = history(vec![
+        said("go"),
+        answered(screenshot),
+        result("s", false, vec![picture("old")]),
+        answered(vec![zoom]),
+        result("f", false, vec![picture("new")]),
+        answered(batch(json!([]))),
+        result("c", true, vec![words("no")]),
+    ]);
+
+    let last = items.iter().rev().find(|item| item["type"] == "computer_call_output").unwrap();
+    assert_eq!(last["output"]["image_url"], "data:image/png;base64,old");
+}
+
+#[test]
 fn a_safety_check_is_acknowledged_by_what_was_done_and_by_nothing_else() {
     let checks = json!([{"id": "sc_1", "code": "a", "message": "b"}]);
     let after = |first: EventBody| {
         history(vec![
             said("go"),
-            answered(vec![bash()]),
-            result("f", false, vec![picture("old")]),
+            handed_back("old"),
             answered(batch(checks.clone())),
             first,
             result("c_1", false, vec![picture("new")]),
@@ -153,7 +181,7 @@ fn a_safety_check_is_acknowledged_by_what_was_done_and_by_nothing_else() {
     let done = after(result("c", false, vec![words("Clicked.")]));
     let denied = after(result("c", true, vec![words("The user did not grant permission.")]));
 
-    assert_eq!(done[4]["acknowledged_safety_checks"], checks);
+    assert_eq!(done[2]["acknowledged_safety_checks"], checks);
     assert!(!kinds(&denied).contains(&"computer_call"), "{denied:?}");
     assert!(denied.last().unwrap().to_string().contains("did not grant permission"), "{denied:?}");
 }
@@ -174,7 +202,7 @@ fn a_function_shows_its_picture_and_an_error_shows_none() {
 
 #[test]
 fn what_another_language_said_is_told_in_words() {
-    let click = json!({"type": "tool_use", "id": "a", "name": "left_click", "toolset_name": "computer", "input": {}});
+    let click = json!({"type": "tool_use", "id": "a", "name": "screenshot", "toolset_name": "computer", "input": {}});
     let thought = json!({"type": "thinking", "thinking": "secret", "signature": "x"});
 
     let items = history(vec![
@@ -185,8 +213,8 @@ fn what_another_language_said_is_told_in_words() {
         result("c", true, vec![words("no")]),
     ]);
 
-    assert_eq!(items[1], json!({"type": "message", "role": "assistant", "content": "[used left_click {}]"}));
-    assert_eq!(items[2]["content"][0]["text"], "[result of left_click]");
+    assert_eq!(items[1], json!({"type": "message", "role": "assistant", "content": "[used screenshot {}]"}));
+    assert_eq!(items[2]["content"][0]["text"], "[result of screenshot]");
     assert!(!items[1].to_string().contains("secret"));
     // And the picture that was shown then is one that the model knows.
     assert_eq!(items[4]["output"]["image_url"], "data:image/png;base64,old");
