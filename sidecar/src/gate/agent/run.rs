@@ -115,12 +115,12 @@ impl<'a> Runner<'a> {
             stop_desk(agent, &session).await;
         });
         let mut is_silent = false;
-        let mut loop_ = pin!(self.go_on());
+        let mut work = pin!(self.go_on());
         let ended = loop {
             tokio::select! {
                 biased;
                 () = &mut silence, if !is_silent => is_silent = true,
-                ended = &mut loop_ => break ended,
+                ended = &mut work => break ended,
             }
         };
         if stop.is_cancelled() && !is_silent {

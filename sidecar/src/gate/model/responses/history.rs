@@ -113,9 +113,9 @@ impl<'a> Input<'a> {
         if call["type"] != "computer_call" {
             return None;
         }
-        let checks = &call["pending_safety_checks"];
+        let checks = call["pending_safety_checks"].as_array().filter(|checks| !checks.is_empty());
         let is_acknowledged = uses.first().is_some_and(|(_, result)| !is_error(*result));
-        if checks.as_array().is_some_and(|checks| !checks.is_empty()) && !is_acknowledged {
+        if checks.is_some() && !is_acknowledged {
             return None;
         }
         let taken = uses.last().and_then(|(_, result)| result.filter(|result| !result.is_error));
@@ -127,8 +127,8 @@ impl<'a> Input<'a> {
             "call_id": call["call_id"],
             "output": {"type": "computer_screenshot", "image_url": url},
         });
-        if is_acknowledged && checks.as_array().is_some_and(|checks| !checks.is_empty()) {
-            output["acknowledged_safety_checks"] = checks.clone();
+        if let Some(checks) = checks {
+            output["acknowledged_safety_checks"] = json!(checks);
         }
         Some(output)
     }
