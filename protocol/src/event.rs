@@ -28,6 +28,8 @@ pub enum EventBody {
     UserMessage { message_id: MessageId, user_id: UserId, text: String },
     /// The model's answer, whole, stored before any tool that it asks for runs.
     AssistantMessage(AssistantMessage),
+    /// What an answer used of which nothing came: it broke off, was stopped, or somebody spoke meanwhile.
+    AnswerLost(AnswerLost),
     /// What one tool use gave, stored as soon as it is over.
     ToolResult(ToolResult),
     /// The session changed its state.
@@ -66,6 +68,9 @@ pub struct AssistantMessage {
     /// In which language; absent for the console, and in records from when there was only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<ModelApi>,
+    /// What the name stood for then; absent for the console, and in records from when it was not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     #[serde(default)]
     pub usage: Usage,
     /// Absent where the model's prices are not known.
@@ -73,7 +78,17 @@ pub struct AssistantMessage {
     pub cost_microusd: Option<u64>,
 }
 
-/// Tokens, as the provider counted them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AnswerLost {
+    /// Who was asked: a model's name.
+    pub model: String,
+    pub usage: Usage,
+    /// Absent where the model's prices are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_microusd: Option<u64>,
+}
+
+/// Tokens, as the provider counted them; estimated, and rather too many, where it does not say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Usage {
     #[serde(default)]
@@ -114,6 +129,9 @@ pub struct Picture {
     /// `image/png` or `image/jpeg`.
     pub media_type: String,
     pub size: Size,
+    /// The length of the file; 0 in records from when it was not told.
+    #[serde(default)]
+    pub bytes: u64,
 }
 
 /// How an action went, for the chat's card: not part of what the model reads.

@@ -87,6 +87,13 @@ pub struct Model {
     pub prices: Option<Prices>,
 }
 
+impl Model {
+    /// What the name stands for: an operator may change that, and what one model said is not another one's.
+    pub fn variant(&self) -> String {
+        format!("{}/{} {}", self.provider, self.id, self.computer.as_str())
+    }
+}
+
 /// Millionths of a US dollar for a million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

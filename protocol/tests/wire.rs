@@ -16,7 +16,7 @@ fn id<T: std::str::FromStr<Err = NotAnId>>(prefix: &str) -> T {
 }
 
 fn picture() -> Picture {
-    Picture { sha256: SHA256.into(), media_type: "image/png".into(), size: Size::DEFAULT }
+    Picture { sha256: SHA256.into(), media_type: "image/png".into(), size: Size::DEFAULT, bytes: 81_234 }
 }
 
 fn event() -> Event {
@@ -206,7 +206,8 @@ fn the_record() {
             content: vec![json!({"type": "text", "text": "Hello"})],
             stop_reason: "end_turn".into(),
             model: "console".into(),
-            api: None,
+            api: Some(ModelApi::AnthropicMessages),
+            variant: Some("anthropic/claude-opus-5-5 computer_toolset_20260801".into()),
             usage: Usage { input_tokens: 1, output_tokens: 2, ..Usage::default() },
             cost_microusd: Some(33),
         })),
@@ -220,6 +221,11 @@ fn the_record() {
             picture: Some(picture()),
             mark: Some(Point { x: 300, y: 200 }),
             region: Some(Rect { x: 290, y: 190, width: 20, height: 20 }),
+        })),
+        json!(EventBody::AnswerLost(AnswerLost {
+            model: "claude".into(),
+            usage: Usage { input_tokens: 40, output_tokens: 2, ..Usage::default() },
+            cost_microusd: Some(150),
         })),
         json!(EventBody::ApprovalAnswered(ApprovalAnswered {
             approval: 4,

@@ -55,6 +55,7 @@ fn kinds(control: &Control) -> Vec<&'static str> {
     let kind = |body: &EventBody| match body {
         EventBody::UserMessage { .. } => "user",
         EventBody::AssistantMessage(_) => "assistant",
+        EventBody::AnswerLost(_) => "lost",
         EventBody::ToolResult(_) => "result",
         EventBody::StateChanged { state, .. } => state.as_str(),
         EventBody::ApprovalAsked(_) => "asked",
@@ -92,7 +93,10 @@ async fn a_request_is_worked_on_through_an_overload_and_a_broken_stream() {
     house.edge.until_state(SessionState::Idle).await;
 
     house.edge.with(|control| {
-        assert_eq!(kinds(control), ["user", "running", "assistant", "result", "result", "result", "assistant", "idle"]);
+        assert_eq!(
+            kinds(control),
+            ["user", "running", "lost", "assistant", "result", "result", "result", "assistant", "idle"]
+        );
         let results = results(control);
         assert_eq!(words(&results["t2"]), "Clicked.");
         assert_eq!(words(&results["t3"]), "ran ls\n");
@@ -201,6 +205,7 @@ async fn what_a_dead_process_left_open_is_marked_and_never_replayed() {
                 stop_reason: "tool_use".to_owned(),
                 model: MODEL.to_owned(),
                 api: None,
+                variant: None,
                 usage: Default::default(),
                 cost_microusd: None,
             }));
@@ -255,7 +260,11 @@ async fn a_stop_in_mid_sentence_drops_what_was_written() {
 
     house.edge.until_state(SessionState::Cancelled).await;
     chat.until(|frame| matches!(frame, ChatDown::Discarded { .. })).await;
-    assert_eq!(house.edge.with(|control| kinds(control)), ["user", "running", "cancelled"]);
+    house.edge.with(|control| {
+        assert_eq!(kinds(control), ["user", "running", "lost", "cancelled"]);
+        let EventBody::AnswerLost(lost) = &control.events[2].body else { unreachable!() };
+        assert!(lost.usage.input_tokens > 0 && lost.usage.output_tokens >= 3, "{lost:?}");
+    });
 }
 
 #[tokio::test]
@@ -273,7 +282,7 @@ async fn what_is_said_while_the_model_speaks_is_heard_before_its_answer_counts()
     house.edge.until_state(SessionState::Idle).await;
 
     house.edge.with(|control| {
-        assert_eq!(kinds(control), ["user", "running", "user", "assistant", "idle"]);
+        assert_eq!(kinds(control), ["user", "running", "user", "lost", "assistant", "idle"]);
         let said = control.asked[1].1["messages"][0]["content"].as_array().unwrap();
         assert_eq!(said.iter().map(|block| &block["text"]).collect::<Vec<_>>(), ["go", "no, wait"]);
     });

@@ -115,7 +115,10 @@ async fn a_broken_answer_is_discarded_in_the_chat(stack: &Stack, ada: &Api, desk
     let requests = stack.model.requests();
     let [.., limited, again] = &requests[..] else { panic!("requests") };
     assert!(again.came_at - limited.came_at >= Duration::from_secs(1), "retry-after is kept");
-    let record = texts(&ada.events(session, 0).await);
+    let events = ada.events(session, 0).await;
+    let lost = events.iter().filter(|event| matches!(event.body, EventBody::AnswerLost(_))).count();
+    assert_eq!(lost, 2, "what was used for nothing counts: {events:?}");
+    let record = texts(&events);
     assert!(record.contains("The whole answer.") && !record.contains("half of an answer"), "{record}");
 }
 

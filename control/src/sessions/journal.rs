@@ -4,7 +4,7 @@ use protocol::{
     MessageId, SessionId, UserId,
     desktop::DesktopState,
     error::{Code, Problem},
-    event::{AssistantMessage, EventBody, Picture, ResultBlock},
+    event::{AnswerLost, AssistantMessage, EventBody, Picture, ResultBlock},
     journal::{Append, Appended, Events},
     session::{PostMessage, PostedMessage, SessionState},
     settings::Spent,
@@ -215,11 +215,14 @@ fn pictures(body: &EventBody) -> Vec<String> {
     in_results.chain(shown).map(|picture| picture.sha256.clone()).collect()
 }
 
-/// What the model's answer has used; a console uses nothing.
+/// What the model has used; a console uses nothing.
 fn spent(body: &EventBody) -> Option<Spent> {
     match body {
         EventBody::AssistantMessage(AssistantMessage { model, usage, cost_microusd, .. }) if model != "console" => {
             Some(Spent { steps: 1, usage: *usage, cost_microusd: cost_microusd.unwrap_or(0) })
+        }
+        EventBody::AnswerLost(AnswerLost { usage, cost_microusd, .. }) => {
+            Some(Spent { steps: 0, usage: *usage, cost_microusd: cost_microusd.unwrap_or(0) })
         }
         _ => None,
     }

@@ -2,7 +2,7 @@
 
 use protocol::{
     MessageId, SessionId,
-    event::{AssistantMessage, EventBody, Usage},
+    event::{AnswerLost, AssistantMessage, EventBody, Usage},
     settings::Spent,
 };
 
@@ -10,6 +10,7 @@ use crate::support::{Answer, Control, Vm};
 
 facts!(
     each_answer_adds_what_it_used,
+    an_answer_of_which_nothing_came_is_paid_for_and_is_no_step,
     an_answer_that_comes_twice_is_counted_once,
     a_refused_answer_is_not_counted,
     the_console_costs_nothing,
@@ -27,6 +28,7 @@ async fn answers(vm: &Vm, session: &SessionId, seq: i64, model: &str, usage: Usa
         stop_reason: "end_turn".to_owned(),
         model: model.to_owned(),
         api: None,
+        variant: None,
         usage,
         cost_microusd: cost,
     };
@@ -46,6 +48,16 @@ async fn each_answer_adds_what_it_used(control: Control) {
         Usage { input_tokens: 200, output_tokens: 40, cache_creation_input_tokens: 6, cache_read_input_tokens: 8_000 };
     assert_eq!(before, Spent::default());
     assert_eq!(spent, Spent { steps: 2, usage, cost_microusd: 17 });
+}
+
+async fn an_answer_of_which_nothing_came_is_paid_for_and_is_no_step(control: Control) {
+    let browser = control.user("ada").await;
+    let (session, vm) = control.running_session(&browser).await;
+    let lost = AnswerLost { model: "claude-test".to_owned(), usage: USAGE, cost_microusd: Some(17) };
+
+    vm.append(&session, 3, "l:3", EventBody::AnswerLost(lost)).await.expect_success();
+
+    assert_eq!(browser.session(&session).await.spent, Spent { steps: 0, usage: USAGE, cost_microusd: 17 });
 }
 
 async fn an_answer_that_comes_twice_is_counted_once(control: Control) {

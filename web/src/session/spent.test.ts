@@ -32,6 +32,15 @@ test("answers that the session does not know of yet are added, others are not co
   expect([spent.steps, spent.cost_microusd, tokens(spent)]).toEqual([3, 1500, 226]);
 });
 
+test("an answer of which nothing came is paid for and is no step", () => {
+  const usage = { input_tokens: 40, output_tokens: 2 };
+  const lost: Event = { seq: 1, at: 1, type: "answer_lost", model: "claude", usage, cost_microusd: 70 };
+
+  const spent = spentUntilNow({ last_seq: 0, spent: NOTHING }, [lost]);
+
+  expect([spent.steps, spent.cost_microusd, tokens(spent)]).toEqual([0, 70, 42]);
+});
+
 test("the console costs nothing", () => {
   expect(spentUntilNow({ last_seq: 0, spent: NOTHING }, [answer(1, "console")])).toEqual(NOTHING);
 });

@@ -12,14 +12,16 @@ interface Sum {
 }
 
 function add(sum: Sum, event: Event): Sum {
-  if (event.type !== "assistant_message" || event.seq <= sum.known || event.model === "console") return sum;
+  if (event.type !== "assistant_message" && event.type !== "answer_lost") return sum;
+  if (event.seq <= sum.known || event.model === "console") return sum;
   const { spent } = sum;
   const usage = { ...spent.usage };
   for (const kind of KINDS) usage[kind] = (usage[kind] ?? 0) + (event.usage?.[kind] ?? 0);
   return {
     ...sum,
     spent: {
-      steps: spent.steps + 1,
+      // An answer of which nothing came is no step, and is paid for all the same.
+      steps: spent.steps + (event.type === "assistant_message" ? 1 : 0),
       usage,
       cost_microusd: spent.cost_microusd + (event.cost_microusd ?? 0),
     },

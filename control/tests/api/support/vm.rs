@@ -166,7 +166,12 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 
 /// How an event names a stored picture.
 pub(crate) fn picture_of(sha256: &str) -> Picture {
-    Picture { sha256: sha256.to_owned(), media_type: "image/png".to_owned(), size: Size { width: 1, height: 1 } }
+    Picture {
+        sha256: sha256.to_owned(),
+        media_type: "image/png".to_owned(),
+        size: Size { width: 1, height: 1 },
+        bytes: 1,
+    }
 }
 
 /// A PNG of one pixel, followed by bytes that make it another file.

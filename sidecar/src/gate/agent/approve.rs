@@ -56,7 +56,9 @@ fn rule(settings: &SessionSettings, called: &str) -> Option<ToolRule> {
         let (server, _) = called.strip_prefix("mcp__")?.split_once("__")?;
         settings.tools.get(&format!("mcp:{server}"))
     };
-    settings.tools.get(called).or_else(of_server).copied()
+    // OpenAI's drag by a path is the other one with more points.
+    let of_drag = || settings.tools.get("left_click_drag").filter(|_| called == "drag");
+    settings.tools.get(called).or_else(of_drag).or_else(of_server).copied()
 }
 
 fn risk(tool: &ToolUse) -> Option<Risk> {

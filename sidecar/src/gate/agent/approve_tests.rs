@@ -33,6 +33,19 @@ fn what_its_provider_wants_acknowledged_needs_a_person_whatever_is_allowed() {
 }
 
 #[test]
+fn a_drag_is_ruled_alike_however_many_points_it_has() {
+    let drag = computer("drag", json!({"path": [[1, 2], [3, 4]]}));
+    let ruled = |rule| SessionSettings {
+        tools: [("left_click_drag".to_owned(), rule)].into(),
+        approvals: ApprovalPolicy::Never,
+        ..SessionSettings::default()
+    };
+
+    assert_eq!(permission(&ruled(ToolRule::Deny), &drag), Permission::Refused);
+    assert_eq!(permission(&ruled(ToolRule::Ask), &drag), Permission::Asked(None));
+}
+
+#[test]
 fn whoever_acknowledges_a_check_sees_all_that_comes_with_it() {
     let click = ToolUse {
         safety_checks: vec!["Orders.".to_owned()],

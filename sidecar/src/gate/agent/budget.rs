@@ -10,6 +10,10 @@ use super::record::Record;
 
 /// A turn ends after so many answers of the model, whatever the session's budgets are.
 pub const MAX_CALLS: u32 = 200;
+/// A shorter answer says nothing, and OpenAI refuses to be asked for one.
+const LEAST_ANSWER: u64 = 16;
+/// What our own words and tools take, which the first call reads before anything else; estimated, rather too much.
+const PREAMBLE: u64 = 6_000;
 
 /// Why the model is not asked again; for people.
 pub fn over(record: &Record, budgets: &Budgets, prices: Option<&Prices>, time_is_up: bool) -> Option<String> {
@@ -26,7 +30,7 @@ pub fn over(record: &Record, budgets: &Budgets, prices: Option<&Prices>, time_is
         return Some(format!("the session's budget of {seconds} seconds at work is used up"));
     }
     let next = next_input(record);
-    if is_over(budgets.tokens, usage.tokens() + next) {
+    if is_over(budgets.tokens, usage.tokens().saturating_add(next + LEAST_ANSWER - 1)) {
         let tokens = budgets.tokens.unwrap_or_default();
         return Some(format!(
             "the session's budget of {tokens} tokens is used up: {} were used, and the next step would take {next} or more",
@@ -37,7 +41,8 @@ pub fn over(record: &Record, budgets: &Budgets, prices: Option<&Prices>, time_is
         let Some(prices) = prices else {
             return Some("the session has a budget of money, and the model's prices are not known".to_owned());
         };
-        if cost_microusd + next_cost(record, prices) >= cap {
+        let needed = next_cost(record, prices).saturating_add(cost(LEAST_ANSWER, prices.output));
+        if cost_microusd.saturating_add(needed) > cap {
             return Some(format!(
                 "the session's budget of ${} is used up: ${} were used",
                 dollars(cap),
@@ -52,26 +57,32 @@ pub fn over(record: &Record, budgets: &Budgets, prices: Option<&Prices>, time_is
 pub fn max_tokens(record: &Record, budgets: &Budgets, model: &Model) -> u32 {
     let mut most = u64::from(model.max_tokens);
     if let Some(cap) = budgets.tokens {
-        most = most.min(cap.saturating_sub(record.spent().usage.tokens() + next_input(record)));
+        most = most.min(cap.saturating_sub(record.spent().usage.tokens().saturating_add(next_input(record))));
     }
     if let (Some(cap), Some(prices)) = (budgets.cost_microusd, &model.prices)
         && prices.output > 0
     {
-        let left = cap.saturating_sub(record.spent().cost_microusd + next_cost(record, prices));
+        let left = cap.saturating_sub(record.spent().cost_microusd.saturating_add(next_cost(record, prices)));
         most = most.min((u128::from(left) * 1_000_000 / u128::from(prices.output)).try_into().unwrap_or(u64::MAX));
     }
-    u32::try_from(most.max(1)).unwrap_or(u32::MAX)
+    u32::try_from(most.max(LEAST_ANSWER)).unwrap_or(u32::MAX)
 }
 
-/// What the next call reads at least: all that the last one read and wrote.
+/// What the next call reads: all that the last one read and wrote, and what came since.
 fn next_input(record: &Record) -> u64 {
-    record.last_usage().tokens()
+    let known = record.last_usage().tokens();
+    record.unread().saturating_add(if known == 0 { PREAMBLE } else { known })
 }
 
 /// What that costs at most: none of it has to be in the cache still.
 fn next_cost(record: &Record, prices: &Prices) -> u64 {
     let dearest = prices.input.max(prices.cache_write).max(prices.cache_read);
-    (u128::from(next_input(record)) * u128::from(dearest)).div_ceil(1_000_000).try_into().unwrap_or(u64::MAX)
+    cost(next_input(record), dearest)
+}
+
+/// In millionths of a dollar, at `price` for a million tokens.
+fn cost(tokens: u64, price: u64) -> u64 {
+    (u128::from(tokens) * u128::from(price)).div_ceil(1_000_000).try_into().unwrap_or(u64::MAX)
 }
 
 fn dollars(microusd: u64) -> String {
@@ -80,12 +91,21 @@ fn dollars(microusd: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use protocol::{
-        MessageId,
-        event::{AssistantMessage, Event, EventBody, Usage},
+        MessageId, UserId,
+        desktop::Size,
+        event::{AnswerLost, AssistantMessage, Event, EventBody, Usage},
+        key::ProviderName,
+        model::ModelApi,
     };
 
     use super::*;
+    use crate::gate::model::{
+        estimate,
+        language::{self, Asked},
+    };
 
     const PRICES: Prices = Prices { input: 3_000_000, output: 15_000_000, cache_write: 3_750_000, cache_read: 300_000 };
 
@@ -98,6 +118,7 @@ mod tests {
                 stop_reason: "tool_use".to_owned(),
                 model: "m".to_owned(),
                 api: None,
+                variant: None,
                 usage,
                 cost_microusd: Some(PRICES.cost_microusd(&usage)),
             });
@@ -118,8 +139,8 @@ mod tests {
         assert_eq!(over(Budgets::default()), None);
         assert_eq!(over(Budgets { steps: Some(4), ..Budgets::default() }), None);
         assert!(over(Budgets { steps: Some(3), ..Budgets::default() }).unwrap().contains("3 steps"));
-        assert_eq!(over(Budgets { tokens: Some(4401), ..Budgets::default() }), None);
-        assert!(over(Budgets { tokens: Some(4400), ..Budgets::default() }).unwrap().contains("4400 tokens"));
+        assert_eq!(over(Budgets { tokens: Some(4_416), ..Budgets::default() }), None);
+        assert!(over(Budgets { tokens: Some(4_415), ..Budgets::default() }).unwrap().contains("4415 tokens"));
         assert_eq!(over(Budgets { cost_microusd: Some(1_000_000), ..Budgets::default() }), None);
         assert!(over(Budgets { cost_microusd: Some(17_000), ..Budgets::default() }).unwrap().contains("$0.01"));
     }
@@ -132,6 +153,41 @@ mod tests {
     }
 
     #[test]
+    fn what_gave_no_answer_and_what_is_still_to_be_read_count_too() {
+        let mut record = record(1, usage(1000, 0));
+        let over = |record: &Record, tokens: u64| {
+            super::over(record, &Budgets { tokens: Some(tokens), ..Budgets::default() }, None, false).is_some()
+        };
+        assert_eq!((over(&record, 2_016), over(&record, 2_015)), (false, true));
+
+        let (model, usage) = ("m".to_owned(), usage(500, 70));
+        let lost = EventBody::AnswerLost(AnswerLost { model, usage, cost_microusd: Some(9) });
+        record.push(Event { seq: 2, at: 0, body: lost });
+        let (message_id, user_id) = (MessageId::generate(), UserId::generate());
+        let said = EventBody::UserMessage { message_id, user_id, text: "x".repeat(300) };
+        record.push(Event { seq: 3, at: 0, body: said });
+
+        assert_eq!((over(&record, 2_686), over(&record, 2_685)), (false, true));
+        assert_eq!((record.spent().steps, record.spent().cost_microusd), (1, 3_009));
+    }
+
+    #[test]
+    fn the_first_call_is_known_to_read_what_every_call_reads() {
+        for (provider, api) in [
+            (ProviderName::anthropic(), ModelApi::AnthropicMessages),
+            (ProviderName::openai(), ModelApi::OpenaiResponses),
+            (ProviderName::openai(), ModelApi::OpenaiChat),
+        ] {
+            let model = Model::of(provider, api, "m");
+            let (screen, tools) = (Size::DEFAULT, &[][..]);
+            let asked = Asked { model: &model, screen, system_prompt: None, max_tokens: 1, tools, key: "k" };
+            let tokens = estimate::of_request(&language::request(&asked, &[], &HashMap::new()));
+
+            assert!((PREAMBLE / 6..PREAMBLE).contains(&tokens), "{api:?}: {tokens}");
+        }
+    }
+
+    #[test]
     fn an_answer_is_never_longer_than_what_is_left() {
         let (record, model) = (record(1, usage(1000, 0)), Model { prices: Some(PRICES), ..Model::named("m") });
         let most = |budgets: Budgets| max_tokens(&record, &budgets, &model);
@@ -140,6 +196,6 @@ mod tests {
         assert_eq!(most(Budgets { tokens: Some(2_500), ..Budgets::default() }), 500);
         // $0.02, less 3,000 for what was and 3,750 for what will be read.
         assert_eq!(most(Budgets { cost_microusd: Some(20_000), ..Budgets::default() }), 883);
-        assert_eq!(most(Budgets { tokens: Some(1), ..Budgets::default() }), 1);
+        assert_eq!(most(Budgets { tokens: Some(1), ..Budgets::default() }), 16);
     }
 }

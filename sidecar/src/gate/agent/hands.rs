@@ -175,7 +175,8 @@ impl Hands<'_> {
         loop {
             match self.agent.0.journal.put_blob(media_type, shot.bytes.clone()).await {
                 Ok(sha256) => {
-                    return Ok(Picture { sha256, media_type: media_type.to_owned(), size: shot.picture });
+                    let (media_type, bytes) = (media_type.to_owned(), shot.bytes.len() as u64);
+                    return Ok(Picture { sha256, media_type, size: shot.picture, bytes });
                 }
                 Err(error) => waiting
                     .after(error)

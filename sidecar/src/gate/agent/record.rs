@@ -16,6 +16,7 @@ use protocol::{
 use serde_json::Value;
 
 use super::{console, stuck};
+use crate::gate::model::estimate;
 
 /// One use of a tool, as the model asked for it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -110,6 +111,8 @@ pub struct Record {
     noticed: i64,
     spent: Spent,
     last_usage: Usage,
+    /// Tokens of what the model has not read yet, estimated.
+    unread: u64,
     /// Time at work until `working_since`, and since when it works now.
     worked_ms: Millis,
     working_since: Option<Millis>,
@@ -146,6 +149,7 @@ impl Record {
         if event.seq != self.last_seq() + 1 {
             return false;
         }
+        self.unread = self.unread.saturating_add(tokens(&event.body));
         match &event.body {
             EventBody::UserMessage { .. } => {
                 self.due = true;
@@ -164,7 +168,12 @@ impl Record {
                 };
                 self.calls += 1;
                 self.count(message);
+                self.unread = 0;
                 self.turn = Some(Turn { at: self.events.len(), uses, results: HashMap::new() });
+            }
+            EventBody::AnswerLost(lost) => {
+                self.spent.usage.add(&lost.usage);
+                self.pay(lost.cost_microusd);
             }
             EventBody::ToolResult(result) => {
                 self.answered(result.clone());
@@ -214,7 +223,11 @@ impl Record {
         self.last_usage = message.usage;
         self.spent.steps += 1;
         self.spent.usage.add(&message.usage);
-        self.spent.cost_microusd = self.spent.cost_microusd.saturating_add(message.cost_microusd.unwrap_or(0));
+        self.pay(message.cost_microusd);
+    }
+
+    fn pay(&mut self, microusd: Option<u64>) {
+        self.spent.cost_microusd = self.spent.cost_microusd.saturating_add(microusd.unwrap_or(0));
     }
 
     fn answered(&mut self, result: ToolResult) {
@@ -333,6 +346,11 @@ impl Record {
         &self.last_usage
     }
 
+    /// How many tokens more the next call reads than the last one read and wrote: estimated, and rather too many.
+    pub fn unread(&self) -> u64 {
+        self.unread
+    }
+
     /// How long the session has been at work, when the last event was `since_last` ago.
     pub fn worked(&self, since_last: Duration) -> Duration {
         let now = self.events.last().map_or(0, |event| event.at);
@@ -354,6 +372,23 @@ impl Record {
 fn texts(value: Option<&Value>) -> Vec<String> {
     let values = value.and_then(Value::as_array).into_iter().flatten();
     values.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// What the model reads of it, estimated.
+fn tokens(body: &EventBody) -> u64 {
+    let of_block = |block: &ResultBlock| match block {
+        ResultBlock::Text { text } => estimate::of_text(text),
+        ResultBlock::Image { picture } => estimate::of_picture(picture.size),
+    };
+    match body {
+        EventBody::UserMessage { text, .. } => estimate::of_text(text),
+        EventBody::ToolResult(result) => result.content.iter().map(of_block).sum(),
+        EventBody::HandedBack { note, picture, .. } => {
+            let picture = picture.as_ref().map_or(0, |picture| estimate::of_picture(picture.size));
+            note.as_deref().map_or(0, estimate::of_text) + picture
+        }
+        _ => 0,
+    }
 }
 
 fn millis(ms: Millis) -> Duration {

@@ -1,5 +1,7 @@
 //! One session's loop: asks [`step`](super::step) what is next, and does it.
 
+mod asking;
+
 use std::{
     collections::{HashMap, VecDeque},
     pin::pin,
@@ -10,7 +12,7 @@ use protocol::{
     MessageId, SessionId,
     chat::ChatDown,
     error::{Code, Problem},
-    event::{AssistantMessage, Event, EventBody, Usage},
+    event::{Event, EventBody},
     journal::{Append, Events},
     model::Model,
     session::SessionState,
@@ -21,16 +23,15 @@ use tokio::sync::broadcast;
 use super::{
     Agent, Current,
     ask::Watched,
-    budget, console,
     hands::Hands,
     journal::Journal,
     record::{Record, ToolUse},
-    step::{self, Answer, Judged, Memory, Next, refusal},
+    step::{self, Judged, Memory, Next, refusal},
     waiting::Waiting,
     words,
 };
 use crate::{
-    gate::{clock, edge::EdgeError, model::call::Question},
+    gate::{clock, edge::EdgeError},
     link::Call,
 };
 
@@ -52,15 +53,18 @@ pub struct Runner<'a> {
     current: Current,
     record: Record,
     memory: Memory,
+    /// Calls of the model that gave no message, since one did.
+    attempts: u32,
     /// When the last event was read or stored.
     last_event: Instant,
     /// What must not change until an approved action runs, and when its time is up; by the approval.
     asked: HashMap<i64, (Watched, Instant)>,
     /// The same for a question that is not stored yet.
     to_watch: Option<Watched>,
-    /// Servers of the user that ended meanwhile, and what the chat is still to be told of them.
+    /// Servers of the user that ended meanwhile, and what the chat is still to be told.
     falls: broadcast::Receiver<String>,
     to_tell: VecDeque<String>,
+    told_of_tools: bool,
     moved: bool,
 }
 
@@ -82,11 +86,13 @@ impl<'a> Runner<'a> {
             current,
             record: Record::default(),
             memory,
+            attempts: 0,
             last_event: Instant::now(),
             asked: HashMap::new(),
             to_watch: None,
             falls: agent.servers().falls(),
             to_tell: VecDeque::new(),
+            told_of_tools: false,
             moved: false,
         }
     }
@@ -205,58 +211,6 @@ impl<'a> Runner<'a> {
     fn time_left(&self) -> Option<Duration> {
         let budget = Duration::from_secs(self.memory.settings.budgets.seconds?);
         Some(budget.saturating_sub(self.record.worked(self.last_event.elapsed())))
-    }
-
-    async fn ask(&mut self) -> Result<(), EdgeError> {
-        let after = self.record.last_seq();
-        let message_id = MessageId::generate();
-        let outcome = match self.model.clone() {
-            None => Some(Ok(self.console(message_id.clone()))),
-            Some(model) => {
-                let settings = &self.memory.settings;
-                let question = Question {
-                    agent: self.agent,
-                    session: &self.session,
-                    record: &self.record,
-                    model: &model,
-                    system_prompt: settings.system_prompt.as_deref(),
-                    max_tokens: budget::max_tokens(&self.record, &settings.budgets, &model),
-                    tools: &self.agent.mcp_tools(),
-                    message_id: &message_id,
-                };
-                tokio::select! {
-                    biased;
-                    () = self.current.stop.cancelled() => None,
-                    () = sleep_until_over(self.time_left()) => None,
-                    asked = self.agent.0.model.ask(question) => Some(asked?),
-                }
-            }
-        };
-        match outcome {
-            Some(outcome) => self.memory.answer = Some(Answer { after, outcome }),
-            // Cut off in mid-sentence: what was written is dropped.
-            None => self.tell(ChatDown::Discarded { message_id }),
-        }
-        Ok(())
-    }
-
-    fn console(&self, message_id: MessageId) -> AssistantMessage {
-        let said = console::answer(&message_id, &self.record.unheard(), &self.record.results());
-        AssistantMessage {
-            message_id,
-            content: said.content,
-            stop_reason: said.stop_reason.to_owned(),
-            model: console::NAME.to_owned(),
-            api: None,
-            usage: Usage::default(),
-            cost_microusd: None,
-        }
-    }
-
-    fn discard(&mut self) {
-        if let Some(Answer { outcome: Ok(message), .. }) = self.memory.answer.take() {
-            self.tell(ChatDown::Discarded { message_id: message.message_id });
-        }
     }
 
     async fn use_tool(&mut self, message: MessageId, tool: ToolUse) {

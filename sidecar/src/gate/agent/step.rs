@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use protocol::{
     MessageId,
     approval::{ApprovalAsked, Risk, Verdict},
-    event::{ActionTrace, AssistantMessage, EventBody, ResultBlock, ToolResult},
+    event::{ActionTrace, AnswerLost, AssistantMessage, EventBody, ResultBlock, ToolResult, Usage},
     model::Prices,
     session::SessionState,
     settings::SessionSettings,
@@ -35,6 +35,8 @@ pub struct Memory {
     pub prices: Option<Prices>,
     /// What the model said, not stored yet.
     pub answer: Option<Answer>,
+    /// What was used of which no answer came, not stored yet.
+    pub lost: Option<AnswerLost>,
     /// What a person is to be asked, not stored yet.
     pub question: Option<ApprovalAsked>,
     /// What this process knows of approvals, by the `seq` that asked.
@@ -95,6 +97,10 @@ pub fn next(record: &Record, memory: &Memory) -> Next {
     if let Some(open) = record.open() {
         return answer(record, memory, &open);
     }
+    if let Some(lost) = &memory.lost {
+        let client_id = format!("l:{}", record.last_seq() + 1);
+        return Next::Store { client_id, body: EventBody::AnswerLost(lost.clone()) };
+    }
     if memory.stop {
         return if memory.answer.is_some() {
             Next::Discard
@@ -151,10 +157,31 @@ impl Memory {
                 self.answer = None;
             }
             EventBody::StateChanged { state: SessionState::Failed, .. } => self.answer = None,
+            EventBody::AnswerLost(_) => self.lost = None,
             EventBody::ToolResult(result) => self.finished.retain(|(_, id), _| *id != result.tool_use_id),
             EventBody::ApprovalAsked(_) => self.question = None,
             _ => {}
         }
+    }
+
+    /// Something was used of which no answer comes; it counts as soon as it is stored.
+    pub fn lose(&mut self, model: &str, usage: Usage) {
+        let lost = self.lost.get_or_insert_with(|| AnswerLost {
+            model: model.to_owned(),
+            usage: Usage::default(),
+            cost_microusd: None,
+        });
+        lost.usage.add(&usage);
+        lost.cost_microusd = self.prices.map(|prices| prices.cost_microusd(&lost.usage));
+    }
+
+    /// The answer is not used: somebody spoke meanwhile.
+    pub fn discard(&mut self) -> Option<MessageId> {
+        let message = self.answer.take()?.outcome.ok()?;
+        if message.usage.tokens() > 0 {
+            self.lose(&message.model, message.usage);
+        }
+        Some(message.message_id)
     }
 
     /// A tool begins: from now on it is never begun again.

@@ -36,6 +36,7 @@ fn answered(stop_reason: &str, content: Vec<Value>) -> AssistantMessage {
         stop_reason: stop_reason.to_owned(),
         model: "m".to_owned(),
         api: None,
+        variant: None,
         usage: Default::default(),
         cost_microusd: None,
     }

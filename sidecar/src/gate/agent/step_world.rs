@@ -48,6 +48,8 @@ struct World {
     memory: Memory,
     ran: Vec<(MessageId, String)>,
     made: usize,
+    /// Tokens that the provider has counted, but for those of which a crash left no trace.
+    used: u64,
     settings: SessionSettings,
     /// The lease, which is not the agent's to lose.
     person_drives: bool,
@@ -64,6 +66,7 @@ impl World {
             memory: Memory::default(),
             ran: Vec::new(),
             made: 0,
+            used: 0,
             choices: choices.into_iter(),
         };
         world.say();
@@ -87,6 +90,9 @@ impl World {
     }
 
     fn crash(&mut self) {
+        let answer = self.memory.answer.iter().filter_map(|answer| answer.outcome.as_ref().ok()).map(|m| m.usage);
+        let lost = self.memory.lost.iter().map(|lost| lost.usage);
+        self.used -= answer.chain(lost).map(|usage| usage.tokens()).sum::<u64>();
         (self.record, self.memory) = (Record::default(), Memory::default());
         self.read();
     }
@@ -166,10 +172,14 @@ impl World {
             Next::Store { client_id, body } => self.store(&client_id, &body),
             Next::Ask => {
                 assert!(!self.person_drives, "the model was asked while a person drove");
+                if self.choose() < 40 {
+                    // It broke off: what was used is owed, and it is asked again.
+                    return self.lose();
+                }
                 let outcome = self.answer();
                 self.memory.answer = Some(Answer { after: self.record.last_seq(), outcome });
             }
-            Next::Discard => self.memory.answer = None,
+            Next::Discard => drop(self.memory.discard()),
             Next::Run { message, tool } => self.run(message, &tool),
         }
         false
@@ -177,12 +187,12 @@ impl World {
 
     fn store(&mut self, client_id: &str, body: &EventBody) {
         let stored = self.control.append(self.record.last_seq() + 1, client_id, body);
+        if stored.is_some() {
+            self.memory.stored(body);
+        }
         // The acknowledgement is lost with the process.
         if self.choose() < 10 {
             return self.crash();
-        }
-        if stored.is_some() {
-            self.memory.stored(body);
         }
         self.read();
     }
@@ -219,9 +229,21 @@ impl World {
             stop_reason: stop_reason.to_owned(),
             model: "m".to_owned(),
             api: None,
-            usage: Default::default(),
+            variant: None,
+            usage: self.use_some(),
             cost_microusd: None,
         })
+    }
+
+    fn lose(&mut self) -> bool {
+        let usage = self.use_some();
+        self.memory.lose("m", usage);
+        false
+    }
+
+    fn use_some(&mut self) -> Usage {
+        self.used += 7;
+        Usage { input_tokens: 7, ..Usage::default() }
     }
 
     fn run(&mut self, message: MessageId, tool: &ToolUse) {
@@ -299,6 +321,7 @@ proptest! {
             prop_assert!(steps < 5_000, "it does not come to rest");
         }
 
+        prop_assert_eq!(world.record.spent().usage.tokens(), world.used, "what is used counts, and counts once");
         prop_assert!(!world.record.state().has_work(), "{:?}", world.record.state());
         let mut results: HashMap<&str, usize> = HashMap::new();
         for event in &world.control.events {

@@ -59,6 +59,7 @@ mod tests {
             sha256: sha256.to_owned(),
             media_type: "image/jpeg".to_owned(),
             size: Size::DEFAULT,
+            bytes: 9,
         };
         let trace = ActionTrace {
             picture: Some(picture(screen.unwrap_or("same"))),

@@ -81,6 +81,7 @@ pub async fn preview(
         sha256: crate::gate::agent::journal::sha256(&shot.bytes),
         media_type: format.media_type().to_owned(),
         size: shot.picture,
+        bytes: shot.bytes.len() as u64,
     };
     let headers = [
         (header::CONTENT_TYPE, picture.media_type.clone()),

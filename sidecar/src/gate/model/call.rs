@@ -1,4 +1,4 @@
-//! Asking a model for the next message, as often as it takes and no oftener.
+//! One call of a model, which gives its next message or a reason why not.
 
 use std::time::Duration;
 
@@ -18,10 +18,11 @@ use serde_json::Value;
 
 use super::{
     assembly::{Broken, Ids, Seen, Whole},
-    conversation,
+    bill::Bill,
+    conversation, estimate,
     language::{self, Asked, Assembly, ToolDefinition},
     pictures::{Loaded, Pictures},
-    retry,
+    retry::Again,
     sse::SseParser,
 };
 use crate::gate::{
@@ -63,15 +64,27 @@ pub struct Question<'a> {
 struct Call<'a> {
     model: &'a Model,
     body: Bytes,
+    /// Of the body, estimated.
+    tokens: u64,
     message_id: &'a MessageId,
     /// By which tools were used before.
     ids: Ids,
 }
 
-/// An attempt that gave no message.
+/// How a call ended.
+pub enum Reply {
+    Message(AssistantMessage),
+    /// The reason is for people.
+    Failed {
+        reason: String,
+        again: Again,
+    },
+}
+
+/// Why a call gave no message.
 struct Failure {
     reason: String,
-    again: Option<Duration>,
+    again: Again,
     /// Has the chat seen something of it?
     streamed: bool,
     /// control's word that this VM is over.
@@ -83,10 +96,11 @@ impl Caller {
         Self { edge, pictures: Pictures::default() }
     }
 
-    /// The model's next message, or why there is none for good. An error is the record's, not the model's.
-    pub async fn ask(&self, question: Question<'_>) -> Result<Result<AssistantMessage, String>, EdgeError> {
+    /// Asks for the model's next message, once. An error is the record's, not the model's. What is used of which no
+    /// message comes stands in `bill`, also when this is dropped.
+    pub async fn ask(&self, question: Question<'_>, bill: &mut Bill) -> Result<Reply, EdgeError> {
         let Question { agent, session, record, model, system_prompt, max_tokens, tools, message_id } = question;
-        let names = conversation::pictures(record.events());
+        let names = conversation::pictures(record.events(), model);
         let mut loaded = Loaded::new();
         let mut waiting = Waiting::new(agent, session);
         while let Err(error) = self.pictures.load(agent.journal(), &names, &mut loaded).await {
@@ -96,48 +110,45 @@ impl Caller {
         let asked = Asked { model, screen, system_prompt, max_tokens, tools, key: session.as_str() };
         let body = language::request(&asked, record.events(), &loaded);
         drop(loaded);
+        let tokens = estimate::of_request(&body);
         let body = Bytes::from(serde_json::to_vec(&body).map_err(|error| EdgeError::Unreachable(error.to_string()))?);
-        let call = Call { model, body, message_id, ids: Ids::of(record.tool_ids()) };
-        let mut reason = String::new();
-        for attempt in 0..retry::MAX_ATTEMPTS {
-            let tell = |frame| agent.live().frame(session, frame);
-            let failure = match self.attempt(attempt, &call, &tell).await {
-                Ok(Whole { content, stop_reason, usage }) => {
-                    let cost_microusd = model.prices.map(|prices| prices.cost_microusd(&usage));
-                    let (message_id, api, model) = (message_id.clone(), Some(model.api), model.name.clone());
-                    let message =
-                        AssistantMessage { message_id, content, stop_reason, model, api, usage, cost_microusd };
-                    return Ok(storable(message));
+        let call = Call { model, body, tokens, message_id, ids: Ids::of(record.tool_ids()) };
+        let tell = |frame| agent.live().frame(session, frame);
+        let failure = match self.call(call, bill, &tell).await {
+            Ok(Whole { content, stop_reason, usage }) => match check_storable(&content) {
+                Ok(()) => {
+                    let usage = bill.settle(&content, usage);
+                    return Ok(Reply::Message(AssistantMessage {
+                        message_id: message_id.clone(),
+                        content,
+                        stop_reason,
+                        model: model.name.clone(),
+                        api: Some(model.api),
+                        variant: Some(model.variant()),
+                        usage,
+                        cost_microusd: model.prices.map(|prices| prices.cost_microusd(&usage)),
+                    }));
                 }
-                Err(failure) => failure,
-            };
-            if failure.streamed {
-                tell(ChatDown::Discarded { message_id: message_id.clone() });
-            }
-            if let Some(problem) = failure.over {
-                return Err(EdgeError::Problem(problem));
-            }
-            tracing::warn!(reason = %failure.reason, attempt, %session, "the model gave no message");
-            reason = failure.reason;
-            match failure.again {
-                Some(wait) if attempt + 1 < retry::MAX_ATTEMPTS => tokio::time::sleep(wait).await,
-                _ => break,
-            }
+                Err(reason) => Failure { reason, again: Again::Never, streamed: true, over: None },
+            },
+            Err(failure) => failure,
+        };
+        if failure.streamed {
+            tell(ChatDown::Discarded { message_id: message_id.clone() });
         }
-        Ok(Err(reason))
+        if let Some(problem) = failure.over {
+            return Err(EdgeError::Problem(problem));
+        }
+        tracing::warn!(reason = %failure.reason, %session, "the model gave no message");
+        Ok(Reply::Failed { reason: failure.reason, again: failure.again })
     }
 
-    async fn attempt(&self, attempt: u32, call: &Call<'_>, tell: &impl Fn(ChatDown)) -> Result<Whole, Failure> {
-        let Call { model, body, message_id, ids } = call;
-        let lost = |reason: String, streamed: bool| Failure {
-            reason,
-            again: Some(retry::wait(attempt, None, rand::random())),
-            streamed,
-            over: None,
-        };
+    async fn call(&self, call: Call<'_>, bill: &mut Bill, tell: &impl Fn(ChatDown)) -> Result<Whole, Failure> {
+        let Call { model, body, tokens, message_id, ids } = call;
+        let lost = |reason: String, streamed: bool| Failure { reason, again: Again::InAWhile, streamed, over: None };
         let broken = |broken: Broken, streamed: bool| {
-            let lost = lost(broken.reason, streamed);
-            if broken.for_good { Failure { again: None, ..lost } } else { lost }
+            let again = if broken.for_good { Again::Never } else { Again::InAWhile };
+            Failure { again, ..lost(broken.reason, streamed) }
         };
         let path = llm_path(&model.provider, model.api);
         let request = self.edge.request(Method::POST, &path).map_err(|e| lost(e.to_string(), false))?;
@@ -146,16 +157,24 @@ impl Caller {
         let request = request
             .header(http::header::CONTENT_TYPE, "application/json")
             .header(http::header::ACCEPT, "text/event-stream")
-            .body(body.clone());
+            .body(body);
+        bill.open(tokens);
         let response = tokio::time::timeout(BEGIN_WITHIN, request.send())
             .await
-            .map_err(|_| lost("the model did not answer in time".to_owned(), false))?
-            .map_err(|error| lost(explain(error), false))?;
-        if !response.status().is_success() {
-            return Err(refused(attempt, response).await);
-        }
+            .map_err(|_| lost("the model did not answer in time".to_owned(), false))?;
+        let response = match response {
+            Ok(response) if response.status().is_success() => response,
+            Ok(response) => {
+                bill.refused();
+                return Err(refused(response).await);
+            }
+            Err(error) => {
+                bill.refused();
+                return Err(lost(explain(error), false));
+            }
+        };
         let mut stream = response.bytes_stream();
-        let mut assembly = Assembly::new(model.api, message_id, ids.clone());
+        let mut assembly = Assembly::new(model.api, message_id, ids);
         let (mut parser, mut streamed) = (SseParser::default(), false);
         loop {
             let chunk = match tokio::time::timeout(silent_for(model.api), stream.next()).await {
@@ -168,11 +187,14 @@ impl Caller {
                 Err(_) => return Err(lost("the model fell silent".to_owned(), streamed)),
             };
             for event in parser.feed(&chunk).map_err(|error| lost(error.to_string(), streamed))? {
-                match assembly.take(&event.data).map_err(|error| broken(error, streamed))? {
+                let seen = assembly.take(&event.data);
+                bill.said(assembly.usage());
+                match seen.map_err(|error| broken(error, streamed))? {
                     Seen::Nothing => {}
                     Seen::Delta { block, offset, kind, text } => {
                         streamed = true;
-                        tell(ChatDown::Delta { message_id: (*message_id).clone(), block, offset, kind, text });
+                        bill.streamed(&text);
+                        tell(ChatDown::Delta { message_id: message_id.clone(), block, offset, kind, text });
                     }
                     Seen::Done(whole) => return Ok(whole),
                 }
@@ -182,15 +204,15 @@ impl Caller {
 }
 
 /// An answer that the record could not take would be asked for again and again.
-fn storable(message: AssistantMessage) -> Result<AssistantMessage, String> {
-    let bytes = serde_json::to_vec(&message.content).map_or(usize::MAX, |bytes| bytes.len());
+fn check_storable(content: &[Value]) -> Result<(), String> {
+    let bytes = serde_json::to_vec(content).map_or(usize::MAX, |bytes| bytes.len());
     if bytes > MAX_STORED {
         return Err(format!("the model's answer has {bytes} bytes, and at most {MAX_STORED} can be kept"));
     }
-    Ok(message)
+    Ok(())
 }
 
-async fn refused(attempt: u32, response: Response) -> Failure {
+async fn refused(response: Response) -> Failure {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = collect(response, 64 << 10).await.unwrap_or_default();
     let mut needs_a_person = false;
@@ -207,11 +229,6 @@ async fn refused(attempt: u32, response: Response) -> Failure {
     // These need a person; 409 and 429 alone would be tried again.
     needs_a_person |=
         matches!(code, Some(Code::NoProviderKey | Code::SpendingCap | Code::StaleGeneration | Code::Conflict));
-    let again = !needs_a_person && retry::is_worth_it(status, &headers);
-    Failure {
-        reason,
-        again: again.then(|| retry::wait(attempt, Some(&headers), rand::random())),
-        streamed: false,
-        over: problem.filter(|problem| problem.code == Code::StaleGeneration),
-    }
+    let again = if needs_a_person { Again::Never } else { Again::after(status, &headers) };
+    Failure { reason, again, streamed: false, over: problem.filter(|problem| problem.code == Code::StaleGeneration) }
 }

@@ -7,6 +7,7 @@ use protocol::{
 };
 use serde_json::Value;
 
+use super::fold;
 use crate::gate::agent::{
     console,
     record::{ToolUse, tool_uses},
@@ -38,21 +39,22 @@ pub enum Part<'a> {
 }
 
 /// The pictures that the model is shown.
-pub fn pictures(events: &[Event]) -> Vec<String> {
+pub fn pictures(events: &[Event], model: &Model) -> Vec<String> {
+    let fold = fold::of(events, |message| is_own(message, model));
     let mut names: Vec<String> = Vec::new();
-    for event in events {
-        let shown: Vec<&Picture> = match &event.body {
-            EventBody::ToolResult(result) => pictures_of(result).collect(),
-            EventBody::HandedBack { picture, .. } => picture.iter().collect(),
-            _ => continue,
-        };
-        for picture in shown {
-            if !names.contains(&picture.sha256) {
-                names.push(picture.sha256.clone());
-            }
+    for picture in events[fold.shown_from..].iter().flat_map(fold::pictures) {
+        if !names.contains(&picture.sha256) {
+            names.push(picture.sha256.clone());
         }
     }
     names
+}
+
+/// Did this very model say it, in the language that it is asked in now?
+fn is_own(message: &AssistantMessage, model: &Model) -> bool {
+    let api = message.api.unwrap_or(ModelApi::AnthropicMessages);
+    let is_variant = message.variant.as_ref().is_none_or(|variant| *variant == model.variant());
+    message.model != console::NAME && (&message.model, api) == (&model.name, model.api) && is_variant
 }
 
 pub fn pictures_of(result: &ToolResult) -> impl Iterator<Item = &Picture> {
@@ -87,7 +89,13 @@ pub fn is_error(result: Option<&ToolResult>) -> bool {
 pub fn turns<'a>(events: &'a [Event], model: &'a Model) -> Vec<Turn<'a>> {
     let mut conversation =
         Conversation { model, turns: Vec::new(), asked: Vec::new(), results: Vec::new(), said: Vec::new() };
-    for event in events {
+    let fold = fold::of(events, |message| is_own(message, model));
+    if fold.at > 0 {
+        conversation.said.push(Part::Text(fold::told(events, &fold)));
+        let kept = events[fold.shown_from..fold.at].iter().flat_map(fold::pictures);
+        conversation.said.extend(kept.map(Part::Picture));
+    }
+    for event in &events[fold.at..] {
         match &event.body {
             EventBody::UserMessage { text, .. } => conversation.said.push(Part::Text(text.clone())),
             EventBody::HandedBack { note, picture, .. } => conversation.handed_back(note.as_deref(), picture.as_ref()),
@@ -98,7 +106,7 @@ pub fn turns<'a>(events: &'a [Event], model: &'a Model) -> Vec<Turn<'a>> {
             EventBody::ToolResult(result) => conversation.results.push(result),
             // What the model is to know of an approval stands in the result.
             EventBody::ApprovalAsked(_) | EventBody::ApprovalAnswered(_) => {}
-            EventBody::StateChanged { .. } | EventBody::Notice { .. } => {}
+            EventBody::StateChanged { .. } | EventBody::Notice { .. } | EventBody::AnswerLost(_) => {}
         }
     }
     conversation.end_user_turn();
@@ -121,15 +129,13 @@ impl<'a> Conversation<'a> {
         if self.turns.is_empty() {
             return;
         }
-        let is_console = message.model == console::NAME;
-        let api = message.api.unwrap_or(ModelApi::AnthropicMessages);
-        let is_own = !is_console && (&message.model, api) == (&self.model.name, self.model.api);
+        let is_own = is_own(message, self.model);
         self.asked = tool_uses(message).into_iter().map(|tool| (tool, !is_own)).collect();
         if is_own {
             self.turns.push(Turn::Own(message));
             return;
         }
-        let who = if is_console { "the person used" } else { "used" };
+        let who = if message.model == console::NAME { "the person used" } else { "used" };
         let told: Vec<String> = message.content.iter().filter_map(|block| in_words(block, who)).collect();
         if !told.is_empty() {
             self.turns.push(Turn::Told(told));

@@ -3,7 +3,7 @@
 use protocol::{
     MessageId,
     desktop::Size,
-    event::Event,
+    event::{Event, Usage},
     model::{Model, ModelApi},
 };
 use serde_json::Value;
@@ -14,6 +14,7 @@ use super::{
     pictures::Loaded,
     responses,
 };
+use crate::gate::agent::catalogue;
 
 /// What is asked, but for the conversation.
 pub struct Asked<'a> {
@@ -44,6 +45,14 @@ pub fn request(asked: &Asked<'_>, events: &[Event], pictures: &Loaded) -> Value 
         ModelApi::AnthropicMessages => messages::request(asked, messages::history::messages(model, events, pictures)),
         ModelApi::OpenaiResponses => responses::request(asked, responses::history::input(model, events, pictures)),
         ModelApi::OpenaiChat => chat::request(asked, chat::history::messages(model, events, pictures)),
+    }
+}
+
+/// How many tools may be told of beside those of the desktop. OpenAI takes 128 functions, and others follow it.
+pub fn most_tools(api: ModelApi) -> usize {
+    match api {
+        ModelApi::AnthropicMessages => 500,
+        ModelApi::OpenaiResponses | ModelApi::OpenaiChat => 128 - catalogue::tools().len(),
     }
 }
 
@@ -81,6 +90,15 @@ impl Assembly {
             Self::Messages(assembly) => assembly.take(data),
             Self::Responses(assembly) => assembly.take(data),
             Self::Chat(assembly) => assembly.take(data),
+        }
+    }
+
+    /// What the provider has said so far of what it used.
+    pub fn usage(&self) -> Usage {
+        match self {
+            Self::Messages(assembly) => assembly.usage(),
+            Self::Responses(assembly) => assembly.usage(),
+            Self::Chat(assembly) => assembly.usage(),
         }
     }
 

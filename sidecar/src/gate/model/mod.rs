@@ -1,9 +1,12 @@
 //! Talking with a model, through the edge, which holds the key: one module for each language, `call` for all.
 
 pub mod assembly;
+pub mod bill;
 pub mod call;
 pub mod chat;
 pub mod conversation;
+pub mod estimate;
+pub mod fold;
 pub mod language;
 pub mod messages;
 pub mod notices;

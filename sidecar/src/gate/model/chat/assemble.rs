@@ -77,6 +77,10 @@ impl Assembly {
         self.finish()
     }
 
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
     fn take_calls(&mut self, calls: &Value) -> Result<Seen, Broken> {
         let mut seen = Seen::Nothing;
         for call in calls.as_array().into_iter().flatten() {

@@ -29,6 +29,7 @@ fn answered(content: Vec<Value>) -> EventBody {
         stop_reason: "tool_use".to_owned(),
         model: "m".to_owned(),
         api: Some(ModelApi::OpenaiChat),
+        variant: None,
         usage: Usage::default(),
         cost_microusd: None,
     })
@@ -36,7 +37,7 @@ fn answered(content: Vec<Value>) -> EventBody {
 
 fn result(id: &str, is_error: bool, text: &str, shows: bool) -> EventBody {
     let size = Size { width: 4, height: 4 };
-    let picture = Picture { sha256: "ab".to_owned(), media_type: "image/png".to_owned(), size };
+    let picture = Picture { sha256: "ab".to_owned(), media_type: "image/png".to_owned(), size, bytes: 9 };
     let mut content = vec![ResultBlock::Text { text: text.to_owned() }];
     content.extend(shows.then_some(ResultBlock::Image { picture }));
     EventBody::ToolResult(ToolResult { tool_use_id: id.to_owned(), is_error, content, trace: ActionTrace::default() })

@@ -50,6 +50,12 @@ impl Assembly {
         }
     }
 
+    pub fn usage(&self) -> Usage {
+        let mut usage = self.usage;
+        usage.add(&self.compaction);
+        usage
+    }
+
     fn begin_block(&mut self, event: &Value) -> Result<Seen, Broken> {
         let at = event["index"].as_u64().and_then(|index| usize::try_from(index).ok());
         if at != Some(self.blocks.count()) {
@@ -101,9 +107,7 @@ impl Assembly {
             }
             content.push(value);
         }
-        let mut usage = self.usage;
-        usage.add(&self.compaction);
-        Ok(Whole { content, stop_reason, usage })
+        Ok(Whole { content, stop_reason, usage: self.usage() })
     }
 
     /// Counts are cumulative: the last one said holds.

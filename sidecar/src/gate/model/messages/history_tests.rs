@@ -23,6 +23,7 @@ fn answered(model: &str, stop_reason: &str, content: Vec<Value>) -> EventBody {
         stop_reason: stop_reason.to_owned(),
         model: model.to_owned(),
         api: None,
+        variant: None,
         usage: Usage::default(),
         cost_microusd: None,
     })
@@ -38,7 +39,9 @@ fn words(text: &str) -> ResultBlock {
 
 fn picture() -> ResultBlock {
     let size = Size { width: 4, height: 4 };
-    ResultBlock::Image { picture: Picture { sha256: "ab".repeat(32), media_type: "image/png".to_owned(), size } }
+    ResultBlock::Image {
+        picture: Picture { sha256: "ab".repeat(32), media_type: "image/png".to_owned(), size, bytes: 9 },
+    }
 }
 
 fn click(id: &str) -> Value {
@@ -127,7 +130,7 @@ fn a_picture_is_shown_and_a_lost_one_is_told() {
     let shown = messages(&Model::named("m"), &events, &HashMap::from([("ab".repeat(32), Some("QUJD".into()))]));
     let lost = messages(&Model::named("m"), &events, &HashMap::from([("ab".repeat(32), None)]));
 
-    assert_eq!(pictures(&events), ["ab".repeat(32)]);
+    assert_eq!(pictures(&events, &Model::named("m")), ["ab".repeat(32)]);
     assert_eq!(shown[2]["content"][0]["content"][0]["source"]["data"], "QUJD");
     assert_eq!(lost[2]["content"][0]["content"][0]["text"], "[this picture is not available any more]");
 }

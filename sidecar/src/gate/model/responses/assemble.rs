@@ -24,6 +24,7 @@ pub struct Assembly {
     /// Complete items, in the order of their places.
     items: Vec<(u64, Value)>,
     bytes: usize,
+    usage: Usage,
 }
 
 /// All complete items together.
@@ -55,11 +56,20 @@ impl Assembly {
                 self.items.push((event["output_index"].as_u64().unwrap_or(u64::MAX), event["item"].clone()));
                 Ok(Seen::Nothing)
             }
-            "response.completed" | "response.incomplete" => self.finish(&event["response"]).map(Seen::Done),
-            "response.failed" => Err(failed(&event["response"]["error"])),
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                self.usage = usage(&event["response"]["usage"]);
+                if event["type"] == "response.failed" {
+                    return Err(failed(&event["response"]["error"]));
+                }
+                self.finish(&event["response"]).map(Seen::Done)
+            }
             "error" => Err(failed(if event["error"].is_object() { &event["error"] } else { &event })),
             _ => Ok(Seen::Nothing),
         }
+    }
+
+    pub fn usage(&self) -> Usage {
+        self.usage
     }
 
     fn show(&mut self, event: &Value, kind: DeltaKind, text: &str) -> Result<Seen, Broken> {
@@ -97,7 +107,7 @@ impl Assembly {
             _ if asks => "tool_use",
             _ => "end_turn",
         };
-        Ok(Whole { content, stop_reason: stop_reason.to_owned(), usage: usage(&response["usage"]) })
+        Ok(Whole { content, stop_reason: stop_reason.to_owned(), usage: self.usage })
     }
 
     fn blocks(&mut self, item: Value) -> Result<Vec<Value>, Broken> {

@@ -35,6 +35,10 @@ pub fn input(model: &Model, events: &[Event], pictures: &Loaded) -> Vec<Value> {
             }
         }
     }
+    // Nothing before the newest of these is read any more.
+    if let Some(at) = input.items.iter().rposition(|item| item["type"] == "compaction") {
+        input.items.drain(..at);
+    }
     input.items
 }
 
@@ -82,6 +86,8 @@ impl<'a> Input<'a> {
                     }
                     notes.extend(uses.iter().filter(|(_, result)| is_error(*result)).map(note));
                 }
+                // What was thought and is not stored there is taken back only when it is sealed.
+                Some("reasoning") if !item["encrypted_content"].is_string() => {}
                 Some(_) => given.push(item.clone()),
                 // Of no item: not given by a response.
                 None => {}

@@ -21,6 +21,7 @@ fn answered_in(api: ModelApi, content: Vec<Value>) -> EventBody {
         stop_reason: "tool_use".to_owned(),
         model: "m".to_owned(),
         api: Some(api),
+        variant: None,
         usage: Usage::default(),
         cost_microusd: None,
     })
@@ -40,11 +41,13 @@ fn words(text: &str) -> ResultBlock {
 
 fn picture(name: &str) -> ResultBlock {
     let size = Size { width: 4, height: 4 };
-    ResultBlock::Image { picture: Picture { sha256: name.to_owned(), media_type: "image/png".to_owned(), size } }
+    ResultBlock::Image {
+        picture: Picture { sha256: name.to_owned(), media_type: "image/png".to_owned(), size, bytes: 9 },
+    }
 }
 
 fn thought() -> Value {
-    json!({"type": "thinking", "thinking": "", "item": {"type": "reasoning", "id": "rs_1", "summary": []}})
+    json!({"type": "thinking", "thinking": "", "item": {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "eA"}})
 }
 
 /// A click and a key, as `assemble` has them.
@@ -230,6 +233,47 @@ fn what_another_model_did_is_told_in_words_though_it_speaks_the_same() {
     let items = history(vec![said("go"), click, result("c_1", false, vec![picture("new")]), said("on")]);
 
     assert_eq!(kinds(&items), ["message"; 4]);
+}
+
+#[test]
+fn what_the_name_stood_for_before_is_another_model() {
+    let mut click = answered(batch(json!([])));
+    let now = Model::of(ProviderName::openai(), ModelApi::OpenaiResponses, "m").variant();
+    let mut asked_as = |variant: String| {
+        if let EventBody::AssistantMessage(message) = &mut click {
+            message.variant = Some(variant);
+        }
+        history(vec![said("go"), click.clone(), result("c_1", false, vec![picture("new")])])
+    };
+
+    assert!(kinds(&asked_as(now)).contains(&"computer_call"));
+    assert!(!kinds(&asked_as("openai/m functions".to_owned())).contains(&"computer_call"));
+}
+
+#[test]
+fn a_thought_that_is_not_sealed_is_not_sent_back() {
+    let open = json!({"type": "thinking", "thinking": "", "item": {"type": "reasoning", "id": "rs_1", "summary": []}});
+
+    let items = history(vec![said("go"), answered(vec![open, bash()]), result("f", false, vec![words("ok")])]);
+
+    assert_eq!(kinds(&items), ["message", "function_call", "function_call_output"]);
+}
+
+#[test]
+fn what_was_made_short_begins_the_conversation() {
+    let short = json!({"type": "compaction", "id": "cmp_1", "encrypted_content": "eA"});
+    let short = json!({"type": "compaction", "item": short});
+
+    let items = history(vec![
+        said("go"),
+        answered(batch(json!([]))),
+        result("c_1", false, vec![picture("old")]),
+        answered(vec![short, bash()]),
+        result("f", false, vec![words("ok")]),
+        said("on"),
+    ]);
+
+    assert_eq!(kinds(&items), ["compaction", "function_call", "function_call_output", "message"]);
 }
 
 #[test]
