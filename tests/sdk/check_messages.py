@@ -18,6 +18,8 @@ MAX_MARKS = 4
 MAX_REQUEST = 32 << 20
 MAX_EDGE = 8000
 MANY_PICTURES, MAX_EDGE_OF_MANY = 20, 2000
+# Models with a window of 200,000 tokens take no more.
+MAX_PICTURES = 100
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 # After these the same conversation is sent again, with the model's message at its end.
 GOES_ON = ("pause_turn", "compaction")
@@ -62,6 +64,7 @@ class Checker:
         pictures = [
             (f"messages.{index}", picture) for index, (_, blocks) in enumerate(messages) for picture in images(blocks)
         ]
+        require(len(pictures) <= MAX_PICTURES, f"{len(pictures)} pictures; at most {MAX_PICTURES}")
         limit = MAX_EDGE_OF_MANY if len(pictures) > MANY_PICTURES else MAX_EDGE
         for place, source in pictures:
             if source["type"] != "base64":

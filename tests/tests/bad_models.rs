@@ -36,6 +36,7 @@ async fn whatever_a_model_or_its_provider_does_the_session_goes_on() {
     agent.bad_commands_leave_a_shell_that_works().await;
     agent.a_command_without_end_is_stopped_by_a_person().await;
     agent.what_is_too_large_is_refused_or_kept_whole().await;
+    agent.more_pictures_than_a_provider_takes_end_no_session().await;
 
     assert_eq!(agent.shell(&format!("ls {TRACE}* 2>/dev/null")).await, "", "something ran that must not");
 }
@@ -258,6 +259,22 @@ impl Agent<'_> {
         self.stack.model.script([Turn::ends(&long)]);
         let events = self.ada.ask(self.session, "Write a book").await;
         assert_eq!(texts(&events).len(), long.len());
+        self.goes_on().await;
+    }
+
+    async fn more_pictures_than_a_provider_takes_end_no_session(&self) {
+        let look = |n: i32| tool("zoom", json!({ "region": [n, 0, n + 100, 100] }));
+        let looks = (0..6).map(|turn| Turn::asks((0..20).map(|n| look(turn * 20 + n))));
+        self.stack.model.script(looks.chain([Turn::ends("Seen.")]));
+
+        self.ada.ask(self.session, "Look everywhere").await;
+
+        let requests = self.stack.model.requests();
+        let folded = requests.iter().rev().take(7).filter(|request| {
+            let first = &request.body["messages"][0]["content"][0]["text"];
+            first.as_str().is_some_and(|text| text.starts_with("[What came before"))
+        });
+        assert!((1..7).contains(&folded.count()), "the first of them are told as they were");
         self.goes_on().await;
     }
 

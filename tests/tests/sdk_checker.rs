@@ -44,7 +44,11 @@ async fn every_kind_of_broken_request_is_named() {
         ("is said to be image/jpeg", with(&good, &format!("{PICTURE}/media_type"), json!("image/jpeg"))),
         ("cannot be read", with(&good, &format!("{PICTURE}/data"), json!("AAAA"))),
         ("a picture of 8001 px an edge", with(&good, &format!("{PICTURE}/data"), json!(png(8001, 1)))),
-        ("2001 px an edge; at most 2000 among 21", with(&good, "/messages/2/content/0/content", many_pictures(2001))),
+        (
+            "2001 px an edge; at most 2000 among 21",
+            with(&good, "/messages/2/content/0/content", many_pictures(21, 2001)),
+        ),
+        ("101 pictures; at most 100", with(&good, "/messages/2/content/0/content", many_pictures(101, 9))),
         ("at most 5242880", with(&good, &format!("{PICTURE}/data"), json!("A".repeat(6 << 20)))),
     ];
 
@@ -169,9 +173,10 @@ fn turned(request: &Value) -> Value {
     json!([results[0], { "type": "text", "text": "go on" }, results[1]])
 }
 
-fn many_pictures(width: u32) -> Value {
+/// The last one is so wide.
+fn many_pictures(count: usize, width: u32) -> Value {
     let picture = |width| json!({ "type": "base64", "media_type": "image/png", "data": png(width, 1) });
-    let widths = (0..20).map(|_| 1).chain([width]);
+    let widths = (1..count).map(|_| 1).chain([width]);
     widths.map(|width| json!({ "type": "image", "source": picture(width) })).collect()
 }
 
