@@ -61,6 +61,9 @@ export function ServerEditor({ desktopId, server, onClose }: Props) {
   return (
     <Dialog wide title={server ? `Edit ${server.name}` : "Add an MCP server"} onClose={onClose}>
       <form ref={root} className="mt-5 space-y-5" onSubmit={submit} noValidate autoComplete="off">
+        {server && !server.transport && (
+          <Notice tone="warn">What was stored of it cannot be read any more: write it anew.</Notice>
+        )}
         {!server && (
           <Field
             label="Name"
@@ -86,14 +89,14 @@ export function ServerEditor({ desktopId, server, onClose }: Props) {
           <ProcessFields
             form={form}
             errors={errors}
-            stored={server?.transport.type === "stdio"}
+            stored={server?.transport?.type === "stdio"}
             onChange={set}
           />
         ) : (
           <AddressFields
             form={form}
             errors={errors}
-            stored={server?.transport.type === "http"}
+            stored={server?.transport?.type === "http"}
             onChange={set}
           />
         )}

@@ -1,7 +1,7 @@
 // One MCP server: what it is, how it stands, what can be asked of it.
 import { useId, useState } from "react";
 import { explain } from "../api/problem";
-import type { McpServer, McpState, McpStatus } from "../api/types";
+import type { McpServer, McpState, McpStatus, McpTransport } from "../api/types";
 import { Button, IconButton } from "../ui/button";
 import { ChevronIcon, PencilIcon, PlayIcon, PowerIcon, RestartIcon, TrashIcon } from "../ui/icons";
 import { Notice } from "../ui/notice";
@@ -27,10 +27,12 @@ interface Props {
 
 export function ServerCard({ desktopId, ready, server, open, onOpen }: Props) {
   const { name, transport } = server;
-  const { standing, order } = useStanding(desktopId, name, ready);
+  // What cannot be read any more runs nowhere.
+  const told = ready && !!transport;
+  const { standing, order } = useStanding(desktopId, name, told);
   const [dialog, setDialog] = useState<"edit" | "delete">();
-  const status = ready ? standing.data : undefined;
-  const problem = order.error ?? (ready ? standing.error : null);
+  const status = told ? standing.data : undefined;
+  const problem = order.error ?? (told ? standing.error : null);
   return (
     <article
       aria-label={name}
@@ -61,10 +63,19 @@ export function ServerCard({ desktopId, ready, server, open, onOpen }: Props) {
             </IconButton>
           </div>
         </div>
-        <p className="mt-1 line-clamp-3 font-mono text-sm [overflow-wrap:anywhere] text-muted">
-          {summaryOf(transport)}
-        </p>
-        <p className="mt-1 text-sm text-faint">{about(server, status)}</p>
+        {transport ? (
+          <>
+            <p className="mt-1 line-clamp-3 font-mono text-sm [overflow-wrap:anywhere] text-muted">
+              {summaryOf(transport)}
+            </p>
+            <p className="mt-1 text-sm text-faint">{about(transport, server.autostart, status)}</p>
+          </>
+        ) : (
+          <Notice tone="bad" className="mt-3">
+            What is stored of it cannot be read any more, so that it does not run: edit it to write it anew,
+            or delete it.
+          </Notice>
+        )}
         {status?.reason && (
           <Notice tone={status.state === "failed" ? "bad" : "warn"} className="mt-3">
             <span className="whitespace-pre-wrap">{status.reason}</span>
@@ -90,10 +101,10 @@ export function ServerCard({ desktopId, ready, server, open, onOpen }: Props) {
   );
 }
 
-function about({ transport, autostart }: McpServer, status: McpStatus | null | undefined): string {
+function about(transport: McpTransport, autostart: boolean, status: McpStatus | null | undefined): string {
   return [
     transport.type === "stdio" ? "A program on the desktop" : "Reached by HTTP",
-    autostart === false ? "starts when you start it" : "starts with the desktop",
+    autostart ? "starts with the desktop" : "starts when you start it",
     ...(status?.state === "running" ? [toolsInWords(status.tools)] : []),
     ...(status ? [`${STATES[status.state].toLowerCase()} since ${dateTime(status.since)}`] : []),
   ].join(" · ");
