@@ -40,55 +40,58 @@ export function ServerCard({ desktopId, ready, server, open, onOpen }: Props) {
       data-state={status?.state}
       className="appear overflow-hidden rounded-2xl border border-line bg-surface shadow-card"
     >
-      <div className="p-4 sm:px-5">
-        <div className="flex flex-wrap items-center gap-x-3 gap-y-2">
-          <h2 className="min-w-0 font-semibold [overflow-wrap:anywhere]">{name}</h2>
-          {status && <StateBadge state={status.state} />}
-          <div className="ml-auto flex items-center gap-1">
-            {status &&
-              ordersFor(status.state).map((verb) => (
-                <OrderButton
-                  key={verb}
-                  verb={verb}
-                  name={name}
-                  busy={order.isPending && order.variables === verb}
-                  onPress={() => order.mutate(verb)}
-                />
-              ))}
-            <IconButton label={`Edit ${name}`} onClick={() => setDialog("edit")}>
-              <PencilIcon />
-            </IconButton>
-            <IconButton label={`Delete ${name}`} onClick={() => setDialog("delete")}>
-              <TrashIcon />
-            </IconButton>
-          </div>
+      <div className="flex flex-wrap items-center gap-x-3 gap-y-2 p-4 sm:px-5">
+        <h2 className="min-w-0 font-semibold [overflow-wrap:anywhere]">{name}</h2>
+        {status && <StateBadge state={status.state} />}
+        {/* Beside the name where there is room, else below all that is told. */}
+        <div className="flex items-center gap-1.5 max-sm:order-1 max-sm:w-full sm:ml-auto">
+          {status &&
+            ordersFor(status.state).map((verb) => (
+              <OrderButton
+                key={verb}
+                verb={verb}
+                name={name}
+                busy={order.isPending && order.variables === verb}
+                onPress={() => order.mutate(verb)}
+              />
+            ))}
+          <IconButton label={`Edit ${name}`} className="ml-auto" onClick={() => setDialog("edit")}>
+            <PencilIcon />
+          </IconButton>
+          <IconButton label={`Delete ${name}`} onClick={() => setDialog("delete")}>
+            <TrashIcon />
+          </IconButton>
         </div>
-        {transport ? (
-          <>
-            <p className="mt-1 line-clamp-3 font-mono text-sm [overflow-wrap:anywhere] text-muted">
-              {summaryOf(transport)}
-            </p>
-            <p className="mt-1 text-sm text-faint">{about(transport, server.autostart, status)}</p>
-          </>
-        ) : (
-          <Notice tone="bad" className="mt-3">
-            What is stored of it cannot be read any more, so that it does not run: edit it to write it anew,
-            or delete it.
-          </Notice>
-        )}
-        {status?.reason && (
-          <Notice tone={status.state === "failed" ? "bad" : "warn"} className="mt-3">
-            <span className="whitespace-pre-wrap">{status.reason}</span>
-          </Notice>
-        )}
-        {problem && (
-          <div data-testid="mcp-problem">
-            <Notice tone="bad" className="mt-3">
-              {order.error ? "" : "How it stands cannot be told. "}
-              {explain(problem)}
+        <div className="-mt-1 w-full">
+          {transport && (
+            <>
+              <p className="line-clamp-3 font-mono text-sm [overflow-wrap:anywhere] text-muted">
+                {summaryOf(transport)}
+              </p>
+              <p className="mt-1 text-sm text-faint">{about(transport, server.autostart, status)}</p>
+            </>
+          )}
+          {!transport && (
+            <Notice tone="bad" className="mt-2">
+              What is stored of it cannot be read any more, so that it does not run: edit it to write it anew,
+              or delete it.
             </Notice>
-          </div>
-        )}
+          )}
+          {status?.reason && (
+            <Notice tone={status.state === "failed" ? "bad" : "warn"} className="mt-3">
+              {/* Its desktop tells it as a part of a sentence. */}
+              <p className="whitespace-pre-wrap first-letter:uppercase">{status.reason}</p>
+            </Notice>
+          )}
+          {problem && (
+            <div data-testid="mcp-problem">
+              <Notice tone="bad" className="mt-3">
+                {order.error ? "" : "How it stands cannot be told. "}
+                {explain(problem)}
+              </Notice>
+            </div>
+          )}
+        </div>
       </div>
       {status && <Panels desktopId={desktopId} status={status} open={open} onOpen={onOpen} />}
       {dialog === "edit" && (
@@ -149,7 +152,7 @@ function OrderButton({ verb, name, busy, onPress }: OrderButtonProps) {
   const { word, icon } = VERBS[verb];
   return (
     <Button size="small" icon={icon} busy={busy} aria-label={`${word} ${name}`} onClick={onPress}>
-      <span className="max-sm:sr-only">{word}</span>
+      {word}
     </Button>
   );
 }

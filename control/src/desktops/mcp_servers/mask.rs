@@ -57,14 +57,14 @@ fn check_receiver(before: &McpTransport, now: &McpTransport) -> Result<(), Probl
         (McpTransport::Http { url: before, .. }, McpTransport::Http { url: now, .. })
             if origin(before).is_none() || origin(before) != origin(now) =>
         {
-            "The stored headers were given for a URL of another scheme, host or port, and go to no other"
+            "were stored for a URL of another scheme, host or port, and are sent to no other"
         }
         (McpTransport::Stdio { command: before, .. }, McpTransport::Stdio { command: now, .. }) if before != now => {
-            "The stored variables were given to another command, and go to no other"
+            "were stored for another command, and are given to no other"
         }
         _ => return Ok(()),
     };
-    Err(Problem::new(Code::InvalidValue, format!("{refusal}: give each value anew that reads {MASK}.")))
+    Err(Problem::new(Code::InvalidValue, format!("The values behind {MASK} {refusal}: write each of them anew.")))
 }
 
 fn origin(url: &str) -> Option<Origin> {

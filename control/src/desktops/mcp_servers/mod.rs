@@ -141,8 +141,9 @@ fn open(app: &App, desktop: &DesktopRow, row: &McpServerRow) -> anyhow::Result<M
 }
 
 fn unread() -> Problem {
-    let detail =
-        format!("What is stored of this server cannot be read any more: give each value anew that reads {MASK}.");
+    let detail = format!(
+        "What is stored of this server cannot be read any more, nor what stood behind {MASK}: write each value anew."
+    );
     Problem::new(Code::InvalidValue, detail)
 }
 
