@@ -83,9 +83,9 @@ export async function add({ page, picture }, { name, fields, picture: taken }) {
   await card(page, name).waitFor();
 }
 
-/** Waits until the page says so; answers what the card says. */
-export async function becomes({ page, picture }, { name, state, picture: taken }) {
-  await card(page, name).and(page.locator(`[data-state="${state}"]`)).waitFor({ timeout: 60_000 });
+/** Waits until the page tells of the state that the desktop is in since then; answers what the card says. */
+export async function becomes({ page, picture }, { name, state, since, picture: taken }) {
+  await card(page, name).and(page.locator(`[data-state="${state}"][data-since="${since}"]`)).waitFor();
   await picture(taken);
   return card(page, name).textContent();
 }
@@ -143,11 +143,21 @@ export async function open_the_form({ page, picture }, { name, picture: taken })
   return Object.fromEntries(labelled);
 }
 
+/** Says in the form that is open whether the server starts with its desktop, which it did not say before. */
+export async function start_with_the_desktop({ page }, { yes }) {
+  const box = (checked) => form(page).getByRole('checkbox', { name: 'Start with the desktop', checked });
+  await reach(page, box(!yes));
+  await page.keyboard.press('Space');
+  await box(yes).waitFor();
+}
+
 /** Saves the form that is open; answers what was refused, if anything was. */
 export async function change({ page, picture }, { fields, picture: taken }) {
-  await fill(page, { fields });
-  await press(page, form(page).getByRole('button', { name: 'Save' }));
   const refused = form(page).getByRole('alert');
+  await fill(page, { fields });
+  // What was refused before goes with the first change.
+  if (Object.keys(fields).length > 0) await refused.waitFor({ state: 'detached' });
+  await press(page, form(page).getByRole('button', { name: 'Save' }));
   const gone = form(page).waitFor({ state: 'detached' }).then(() => null);
   const told = refused.waitFor().then(() => refused.textContent());
   // Whichever does not come about.

@@ -1,15 +1,18 @@
 //! A desktop's MCP servers as their owner meets them, in a real browser and by the keyboard alone.
 
-use harness::{Api, Stack, api, browser::Browser, repository};
+use std::time::Duration;
+
+use harness::{Api, Stack, api, browser::Browser, repository, wait};
 use protocol::{
-    DesktopId,
+    DesktopId, Millis,
     desktop::DesktopState,
-    mcp::{MASK, McpServer, McpTransport},
+    mcp::{MASK, McpServer, McpState, McpStatus, McpTransport},
 };
 use serde_json::{Value, json};
 
 const FIRST: &str = "first_desktop";
 const JOURNEY: &str = "mcp_page";
+const SOON: Duration = Duration::from_secs(40);
 const TOKEN: &str = "the-owners-token";
 
 #[tokio::test]
@@ -25,7 +28,7 @@ async fn an_owner_adds_a_server_uses_it_mends_it_and_deletes_it_by_keyboard() {
     ada.wait_for(&desktop, DesktopState::Ready).await;
     put_the_server_on_the_desktop(&ada, &desktop).await;
     browser.step(JOURNEY, "open", json!({ "name": "Tools", "picture": "01-none" })).await;
-    let mut page = Page { browser, ada: &ada, desktop: &desktop };
+    let mut page = Page { browser, ada: &ada, desktop: &desktop, since: 0 };
 
     page.an_address_that_the_desktop_can_read_takes_no_secret().await;
     page.a_server_gets_ready_and_shows_its_tools_but_no_value().await;
@@ -48,6 +51,8 @@ struct Page<'a> {
     browser: Browser,
     ada: &'a Api,
     desktop: &'a DesktopId,
+    /// Since when the server is in the state that was last waited for.
+    since: Millis,
 }
 
 impl Page<'_> {
@@ -66,7 +71,7 @@ impl Page<'_> {
         let fields = json!({ "Command": "python3", "Arguments": "notes.py", "Environment variables": format!("NOTES_OF={TOKEN}") });
 
         self.step("add", json!({ "name": "notes", "fields": fields, "picture": "03-form" })).await;
-        let card = self.becomes("running", "04-running").await;
+        let card = self.becomes(McpState::Running, "04-running").await;
         let tools = self.step("read_the_tools", json!({ "name": "notes", "picture": "05-tools" })).await;
         let form = self.step("open_the_form", json!({ "name": "notes", "picture": "06-masked" })).await;
         self.step("change", json!({ "fields": {}, "picture": "07-unchanged" })).await;
@@ -78,8 +83,6 @@ impl Page<'_> {
     }
 
     async fn a_tool_is_tried_and_its_log_followed(&mut self) {
-        self.becomes("running", "08-running-again").await;
-
         let milk = self.try_add("milk", "09-tried").await;
         self.step("follow_the_log", json!({ "name": "notes", "words": "1 notes", "picture": "10-log" })).await;
         let path = format!("desktops/{}/mcp-servers/notes/try", self.desktop);
@@ -90,23 +93,25 @@ impl Page<'_> {
     }
 
     async fn it_is_stopped_and_started(&mut self) {
-        for (verb, state, picture) in [("Stop", "stopped", "11-stopped"), ("Start", "running", "12-started")] {
+        for (verb, state, picture) in [("Stop", "stopped", "11-stopped"), ("Start", "running", "12-start")] {
             let order = json!({ "name": "notes", "verb": verb, "state": state, "picture": picture });
             self.step("order", order).await;
             assert_eq!(self.processes().await, usize::from(state == "running"), "{verb}");
         }
+        self.becomes(McpState::Running, "12-started").await;
     }
 
     async fn an_edited_server_keeps_the_value_that_was_not_touched(&mut self) {
         self.step("open_the_form", json!({ "name": "notes", "picture": "13-edit" })).await;
+        self.step("start_with_the_desktop", json!({ "yes": false })).await;
 
         let fields =
             json!({ "Arguments": "-u\nnotes.py", "Environment variables": format!("NOTES_OF={MASK}\nMORE=1") });
         let refused = self.step("change", json!({ "fields": fields, "picture": "14-edited" })).await;
+        let card = self.becomes(McpState::Running, "15-runs-as-edited").await;
 
         assert_eq!(refused, Value::Null);
-        let card = self.becomes("running", "15-runs-as-edited").await;
-        assert!(card.contains("python3 -u notes.py"), "{card}");
+        assert!(card.contains("python3 -u notes.py") && card.contains("starts when you start it"), "{card}");
         self.step("read_the_tools", json!({ "name": "notes", "picture": "16-tools" })).await;
         assert_eq!(self.try_add("bread", "17-tried").await, format!("{TOKEN}: bread"));
     }
@@ -118,7 +123,7 @@ impl Page<'_> {
         let refused = self.step("change", change).await;
         let anew = json!({ "Environment variables": "NOTES_OF=given-anew" });
         let taken = self.step("change", json!({ "fields": anew, "picture": "20-taken" })).await;
-        let failed = self.becomes("failed", "21-failed").await;
+        let failed = self.becomes(McpState::Failed, "21-failed").await;
 
         let refused = refused.as_str().expect("a mask is not given to another command");
         assert!(refused.contains("another command") && refused.contains(MASK), "{refused}");
@@ -135,9 +140,10 @@ impl Page<'_> {
 
         self.step("open_the_form", json!({ "name": "notes", "picture": "23-mend" })).await;
         let in_the_form = self.step("looks", json!({ "picture": "24-form" })).await;
+        self.step("start_with_the_desktop", json!({ "yes": true })).await;
         let mended = json!({ "Command": "python3", "Environment variables": "NOTES_OF=given-anew" });
         self.step("change", json!({ "fields": mended, "picture": "25-mended" })).await;
-        self.becomes("running", "26-mended").await;
+        self.becomes(McpState::Running, "26-mended").await;
         self.step("looks", json!({ "picture": "27-tools" })).await;
 
         assert_eq!((sideways, in_the_form), (json!([]), json!([])), "nothing is to be scrolled sideways");
@@ -160,8 +166,16 @@ impl Page<'_> {
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 
-    async fn becomes(&mut self, state: &str, picture: &str) -> String {
-        let card = self.step("becomes", json!({ "name": "notes", "state": state, "picture": picture })).await;
+    /// Waits until the server has come to this state anew, and the page tells of it; answers what its card says.
+    async fn becomes(&mut self, state: McpState, picture: &str) -> String {
+        let path = format!("desktops/{}/mcp-servers/notes/status", self.desktop);
+        self.since = wait::until(&format!("it is {} anew", state.as_str()), SOON, async || {
+            let status: McpStatus = self.ada.get(&path).await.ok()?;
+            (status.state == state && status.since > self.since).then_some(status.since)
+        })
+        .await;
+        let told = json!({ "name": "notes", "state": state, "since": self.since, "picture": picture });
+        let card = self.step("becomes", told).await;
         card.as_str().expect("the card's text").to_owned()
     }
 

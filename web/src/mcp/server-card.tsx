@@ -38,6 +38,7 @@ export function ServerCard({ desktopId, ready, server, open, onOpen }: Props) {
       aria-label={name}
       data-testid="mcp-server"
       data-state={status?.state}
+      data-since={status?.since}
       className="appear overflow-hidden rounded-2xl border border-line bg-surface shadow-card"
     >
       <div className="flex flex-wrap items-center gap-x-3 gap-y-2 p-4 sm:px-5">
