@@ -168,6 +168,23 @@ export async function change({ page, picture }, { fields, picture: taken }) {
   return said;
 }
 
+/** Walks through the form that is open, in low windows, forth and back. */
+export async function see_each_focus({ page }) {
+  const before = page.viewportSize();
+  for (const height of [420, 480, 600]) {
+    await page.setViewportSize({ width: before.width, height });
+    for (const key of ['Tab', 'Shift+Tab']) {
+      for (let presses = 0; presses < 12; presses += 1) {
+        await page.keyboard.press(key);
+        // Between the last and the first it is nowhere in the page.
+        const focus = form(page).locator(':focus');
+        if ((await focus.count()) === 1) await focus.evaluate(is_seen);
+      }
+    }
+  }
+  await page.setViewportSize(before);
+}
+
 /** How it looks on a telephone, a tablet and a desk, by day and by night; answers where it scrolls sideways. */
 export async function looks({ page, picture }, { picture: taken }) {
   const before = page.viewportSize();

@@ -140,6 +140,7 @@ impl Page<'_> {
 
         self.step("open_the_form", json!({ "name": "notes", "picture": "23-mend" })).await;
         let in_the_form = self.step("looks", json!({ "picture": "24-form" })).await;
+        self.step("see_each_focus", json!({})).await;
         self.step("start_with_the_desktop", json!({ "yes": true })).await;
         let mended = json!({ "Command": "python3", "Environment variables": "NOTES_OF=given-anew" });
         self.step("change", json!({ "fields": mended, "picture": "25-mended" })).await;

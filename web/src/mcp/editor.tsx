@@ -62,14 +62,7 @@ export function ServerEditor({ desktopId, server, onClose }: Props) {
 
   return (
     <Dialog wide title={server ? `Edit ${server.name}` : "Add an MCP server"} onClose={onClose}>
-      <form
-        ref={root}
-        // What has the focus is not to lie behind the buttons.
-        className="mt-5 space-y-5 [&_:is(input,textarea)]:scroll-mb-36"
-        onSubmit={submit}
-        noValidate
-        autoComplete="off"
-      >
+      <form ref={root} className="mt-5 space-y-5" onSubmit={submit} noValidate autoComplete="off">
         {server && !server.transport && (
           <Notice tone="warn">What was stored of it cannot be read any more: write it anew.</Notice>
         )}
