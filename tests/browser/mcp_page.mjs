@@ -130,6 +130,8 @@ export async function see_in_the_log({ page }, { name, words }) {
 export async function order({ page, picture }, { name, verb, state, picture: taken }) {
   await press(page, card(page, name).getByRole('button', { name: `${verb} ${name}`, exact: true }));
   await card(page, name).and(page.locator(`[data-state="${state}"]`)).waitFor();
+  // The button is gone, and where it was the keyboard goes on.
+  await card(page, name).locator(':focus').waitFor();
   await picture(taken);
 }
 

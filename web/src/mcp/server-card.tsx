@@ -1,5 +1,5 @@
 // One MCP server: what it is, how it stands, what can be asked of it.
-import { useId, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 import { explain } from "../api/problem";
 import type { McpServer, McpState, McpStatus, McpTransport } from "../api/types";
 import { Button, IconButton } from "../ui/button";
@@ -32,6 +32,7 @@ export function ServerCard({ desktopId, ready, server, open, onOpen }: Props) {
   const { standing, order } = useStanding(desktopId, name, told);
   const [dialog, setDialog] = useState<"edit" | "delete">();
   const status = told ? standing.data : undefined;
+  const orders = useFocusAfter(order.isPending);
   const problem = order.error ?? (told ? standing.error : null);
   return (
     <article
@@ -45,7 +46,7 @@ export function ServerCard({ desktopId, ready, server, open, onOpen }: Props) {
         <h2 className="min-w-0 font-semibold [overflow-wrap:anywhere]">{name}</h2>
         {status && <StateBadge state={status.state} />}
         {/* Beside the name where there is room, else below all that is told. */}
-        <div className="flex items-center gap-1.5 max-sm:order-1 max-sm:w-full sm:ml-auto">
+        <div ref={orders} className="flex items-center gap-1.5 max-sm:order-1 max-sm:w-full sm:ml-auto">
           {status &&
             ordersFor(status.state).map((verb) => (
               <OrderButton
@@ -103,6 +104,19 @@ export function ServerCard({ desktopId, ready, server, open, onOpen }: Props) {
       )}
     </article>
   );
+}
+
+// Whoever gave an order by keyboard goes on from where they were: the button that they pressed may be gone.
+function useFocusAfter(ordered: boolean) {
+  const buttons = useRef<HTMLDivElement>(null);
+  const was = useRef(false);
+  useEffect(() => {
+    if (was.current && !ordered && document.activeElement === document.body) {
+      buttons.current?.querySelector("button")?.focus();
+    }
+    was.current = ordered;
+  }, [ordered]);
+  return buttons;
 }
 
 function about(transport: McpTransport, autostart: boolean, status: McpStatus | null | undefined): string {
