@@ -23,7 +23,8 @@ pub enum McpTransport {
         #[serde(default)]
         env: BTreeMap<String, String>,
     },
-    /// Streamable HTTP, reached from the desktop's own network. Headers stay outside of the desktop.
+    /// Streamable HTTP, reached from the desktop's own network. By `https://`, headers stay outside of the desktop. By
+    /// `http://`, everything that runs on it can read them: such a server takes no `{{secret:NAME}}`.
     Http {
         url: String,
         #[serde(default)]
@@ -45,11 +46,17 @@ pub struct McpServerConfig {
 }
 
 /// A server as its owner sees it: each value of `env` and `headers` is [`MASK`], unless it is one placeholder and
-/// nothing else. Sent back with `PUT`, the mask stands for the value that is stored under that name.
+/// nothing else. Sent back with `PUT`, the mask stands for the value that is stored under that name, as long as the
+/// value goes where it went: to the same command, or to a URL of the same scheme, host and port.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct McpServer {
-    #[serde(flatten)]
-    pub config: McpServerConfig,
+    pub name: String,
+    /// Absent where what is stored cannot be read any more. Such a server does not run; it can be stored anew with
+    /// `PUT`, or deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<McpTransport>,
+    /// Does it start with the desktop?
+    pub autostart: bool,
     pub created_at: Millis,
     pub updated_at: Millis,
 }

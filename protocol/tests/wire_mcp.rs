@@ -27,11 +27,17 @@ fn remote() -> McpServerConfig {
     }
 }
 
+/// As its owner sees it.
+fn seen() -> McpServer {
+    let McpServerConfig { name, transport, autostart } = remote();
+    McpServer { name, transport: Some(transport), autostart, created_at: 1, updated_at: 2 }
+}
+
 #[test]
 fn servers_that_are_added_to_a_desktop() {
     assert_json_snapshot!([
         json!(process()),
-        json!(McpServer { config: remote(), created_at: 1, updated_at: 2 }),
+        json!(seen()),
         json!(McpServers { servers: vec![process(), remote()] }),
         json!(Notice::McpServers),
     ]);
@@ -80,8 +86,16 @@ fn a_server_needs_no_more_than_what_it_is_and_starts_with_its_desktop() {
 }
 
 #[test]
+fn a_server_that_cannot_be_read_any_more_has_no_transport() {
+    let unread = json!(McpServer { transport: None, ..seen() });
+
+    assert_json_snapshot!(unread);
+    assert!(serde_json::from_value::<McpServerConfig>(unread).is_err(), "it is not sent back by mistake");
+}
+
+#[test]
 fn what_was_read_can_be_sent_back_and_a_mistyped_transport_cannot() {
-    let read = json!(McpServer { config: remote(), created_at: 1, updated_at: 2 });
+    let read = json!(seen());
     let mistyped = json!({ "name": "a", "transport": { "type": "stdio", "command": "b", "arg": ["c"] } });
 
     assert!(serde_json::from_value::<McpServerConfig>(read).is_ok_and(|config| config == remote()));

@@ -62,7 +62,7 @@ impl Servers<'_> {
 
         let added: McpServer = self.add("notes", transport).await;
 
-        assert!(added.config.autostart);
+        assert!(added.autostart);
         let status = self.becomes("notes", McpState::Running).await;
         assert_eq!(status.tools, 2);
         let tools: Vec<McpTool> = self.ada.get(&self.path("notes", "/tools")).await.expect("its tools");

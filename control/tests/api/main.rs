@@ -30,6 +30,7 @@ mod grants;
 mod keys;
 mod lease;
 mod mcp_servers;
+mod mcp_values;
 mod odd_text;
 mod reconciler;
 mod record;

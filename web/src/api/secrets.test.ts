@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { asSecretName, isSecretName, placeholderOf } from "./secrets";
+import { asSecretName, holdsSecret, isSecretName, placeholderOf } from "./secrets";
 
 test.each([
   ["A", true],
@@ -21,4 +21,9 @@ test("a name is brought into capitals while it is typed", () => {
 
 test("the agent names a secret without knowing it", () => {
   expect(placeholderOf("BANK_PIN")).toBe("{{secret:BANK_PIN}}");
+});
+
+test("a text holds a secret wherever one is named in it", () => {
+  expect([placeholderOf("A"), `Bearer ${placeholderOf("A")}`].every(holdsSecret)).toBe(true);
+  expect(["", "secret", "{{A}}"].some(holdsSecret)).toBe(false);
 });

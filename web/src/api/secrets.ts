@@ -45,7 +45,14 @@ export function asSecretName(typed: string): string {
     .slice(0, 64);
 }
 
+const PLACEHOLDER = "{{secret:";
+
 // How the agent names it where it is to be typed.
 export function placeholderOf(name: string): string {
-  return `{{secret:${name}}}`;
+  return `${PLACEHOLDER}${name}}}`;
+}
+
+// Does a text stand for a secret, or hold one among other words?
+export function holdsSecret(text: string): boolean {
+  return text.includes(PLACEHOLDER);
 }

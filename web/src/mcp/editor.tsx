@@ -38,6 +38,8 @@ export function ServerEditor({ desktopId, server, onClose }: Props) {
   const set = (part: Partial<ServerForm>) => {
     setForm((before) => ({ ...before, ...part }));
     setErrors((before) => without(before, part));
+    // What was said of the whole form does not stand beside another.
+    if (save.isError) save.reset();
   };
   const root = useRef<HTMLFormElement>(null);
 
@@ -61,6 +63,9 @@ export function ServerEditor({ desktopId, server, onClose }: Props) {
   return (
     <Dialog wide title={server ? `Edit ${server.name}` : "Add an MCP server"} onClose={onClose}>
       <form ref={root} className="mt-5 space-y-5" onSubmit={submit} noValidate autoComplete="off">
+        {server && !server.transport && (
+          <Notice tone="warn">What was stored of it cannot be read any more: write it anew.</Notice>
+        )}
         {!server && (
           <Field
             label="Name"
@@ -86,14 +91,14 @@ export function ServerEditor({ desktopId, server, onClose }: Props) {
           <ProcessFields
             form={form}
             errors={errors}
-            stored={server?.transport.type === "stdio"}
+            stored={server?.transport?.type === "stdio"}
             onChange={set}
           />
         ) : (
           <AddressFields
             form={form}
             errors={errors}
-            stored={server?.transport.type === "http"}
+            stored={server?.transport?.type === "http"}
             onChange={set}
           />
         )}
@@ -106,16 +111,19 @@ export function ServerEditor({ desktopId, server, onClose }: Props) {
           />
           Start with the desktop
         </label>
-        <Notice>
-          What a server says of its tools is not trusted: in a session that asks &ldquo;Before risky
-          actions&rdquo;, each call of one asks.
-        </Notice>
-        {save.isError && <Notice tone="bad">{explain(save.error)}</Notice>}
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button look="primary" type="submit" busy={save.isPending}>
-            {server ? "Save" : "Add server"}
-          </Button>
+        {/* At hand wherever a long form is scrolled to, and with it what was refused. */}
+        <div className="sticky bottom-0 -mx-5 -mb-5 border-t border-line bg-raised px-5 py-4 sm:-mx-6 sm:-mb-6 sm:px-6">
+          {save.isError && (
+            <Notice tone="bad" className="mb-4">
+              {explain(save.error)}
+            </Notice>
+          )}
+          <div className="flex justify-end gap-2">
+            <Button onClick={onClose}>Cancel</Button>
+            <Button look="primary" type="submit" busy={save.isPending}>
+              {server ? "Save" : "Add server"}
+            </Button>
+          </div>
         </div>
       </form>
     </Dialog>

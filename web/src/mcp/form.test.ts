@@ -13,8 +13,16 @@ import {
   toForm,
 } from "./form";
 
-const [process, remote] = JSON.parse(added.split("\n---\n")[1] ?? "") as [McpServerConfig, McpServer];
-const stored = (config: McpServerConfig): McpServer => ({ ...config, created_at: 1, updated_at: 2 });
+const [process, remote] = JSON.parse(added.split("\n---\n")[1] ?? "") as [
+  McpServerConfig,
+  McpServer & McpServerConfig,
+];
+const stored = (config: McpServerConfig): McpServer => ({
+  ...config,
+  autostart: config.autostart ?? true,
+  created_at: 1,
+  updated_at: 2,
+});
 const errors = (change: Partial<ServerForm>): Errors => {
   const read = fromForm({ ...EMPTY, name: "files", ...change });
   return "errors" in read ? read.errors : {};
@@ -31,6 +39,23 @@ test("a server that is not changed is sent as the protocol has it", () => {
 test("a masked value stays a mask, and a placeholder a placeholder", () => {
   expect(toForm(remote).headers).toBe(`authorization: ${MASK}`);
   expect(toForm(stored(process)).env).toBe("TOKEN={{secret:FILES}}");
+});
+
+test("a server that cannot be read any more is written anew under its name", () => {
+  const { transport, ...unread } = remote;
+
+  expect(transport).toBeDefined();
+  expect(toForm(unread)).toEqual({ ...EMPTY, name: "issues-2" });
+});
+
+test("a secret is not sent where the desktop can read it", () => {
+  const headers = "x-plain: 1\nAuthorization: Bearer {{secret:TOKEN}}";
+
+  for (const url of ["http://127.0.0.1:8000/mcp", " HTTP://a.example/"]) {
+    expect(errors({ way: "http", url, headers }).headers).toMatch(/^Authorization holds a secret/);
+    expect(errors({ way: "http", url, headers: "Authorization: Bearer plain" })).toEqual({});
+  }
+  expect(errors({ way: "http", url: "https://a.example/", headers })).toEqual({});
 });
 
 test("a form of a process sends nothing of an address, and the other way round", () => {

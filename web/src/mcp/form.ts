@@ -1,4 +1,5 @@
 // An MCP server as a form holds it, and back.
+import { holdsSecret } from "../api/secrets";
 import type { McpServer, McpServerConfig, McpTransport } from "../api/types";
 import {
   readArguments,
@@ -40,7 +41,9 @@ export const EMPTY: ServerForm = {
 };
 
 export function toForm({ name, transport, autostart }: McpServer): ServerForm {
-  const common = { ...EMPTY, name, way: transport.type, autostart: autostart ?? true };
+  // What cannot be read any more is written anew.
+  if (!transport) return { ...EMPTY, name };
+  const common = { ...EMPTY, name, way: transport.type, autostart };
   return transport.type === "stdio"
     ? {
         ...common,
@@ -73,10 +76,15 @@ export function fromForm(form: ServerForm): { config: McpServerConfig } | { erro
       : {
           type: "http",
           url: take("url", address(form.url), ""),
-          headers: take("headers", readHeaders(form.headers, MASK), {}),
+          headers: take("headers", withoutSecrets(form, readHeaders(form.headers, MASK)), {}),
         };
   if (Object.keys(errors).length > 0) return { errors };
   return { config: { name: form.name, transport, autostart: form.autostart } };
+}
+
+// Does what is sent to this address cross the desktop as it is, for all that runs there to read?
+export function isReadable(url: string): boolean {
+  return /^\s*http:/i.test(url);
 }
 
 // As control takes it.
@@ -104,13 +112,25 @@ export function summaryOf(transport: McpTransport): string {
   return whole.length > LONGEST_SUMMARY ? `${whole.slice(0, LONGEST_SUMMARY)}…` : whole;
 }
 
+function withoutSecrets(
+  { url }: ServerForm,
+  headers: Read<Record<string, string>>,
+): Read<Record<string, string>> {
+  if ("error" in headers || !isReadable(url)) return headers;
+  const name = Object.entries(headers.value).find(([, value]) => holdsSecret(value))?.[0];
+  if (!name) return headers;
+  return {
+    error: `${name} holds a secret, and what is sent by http:// can be read on the desktop: use an https:// address, or give a value that may be read there.`,
+  };
+}
+
 function given(text: string, missing: string): Read<string> {
   return text.trim() ? { value: text.trim() } : { error: missing };
 }
 
 function address(text: string): Read<string> {
   const url = text.trim();
-  return /^https?:\/\/\S+$/.test(url) && URL.canParse(url)
+  return /^https?:\/\/\S+$/i.test(url) && URL.canParse(url)
     ? { value: url }
     : { error: "Enter a whole URL, such as https://mcp.example.com/mcp." };
 }

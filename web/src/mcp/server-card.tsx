@@ -1,7 +1,7 @@
 // One MCP server: what it is, how it stands, what can be asked of it.
-import { useId, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 import { explain } from "../api/problem";
-import type { McpServer, McpState, McpStatus } from "../api/types";
+import type { McpServer, McpState, McpStatus, McpTransport } from "../api/types";
 import { Button, IconButton } from "../ui/button";
 import { ChevronIcon, PencilIcon, PlayIcon, PowerIcon, RestartIcon, TrashIcon } from "../ui/icons";
 import { Notice } from "../ui/notice";
@@ -27,57 +27,73 @@ interface Props {
 
 export function ServerCard({ desktopId, ready, server, open, onOpen }: Props) {
   const { name, transport } = server;
-  const { standing, order } = useStanding(desktopId, name, ready);
+  // What cannot be read any more runs nowhere.
+  const told = ready && !!transport;
+  const { standing, order } = useStanding(desktopId, name, told);
   const [dialog, setDialog] = useState<"edit" | "delete">();
-  const status = ready ? standing.data : undefined;
-  const problem = order.error ?? (ready ? standing.error : null);
+  const status = told ? standing.data : undefined;
+  const orders = useFocusAfter(order.isPending);
+  const problem = order.error ?? (told ? standing.error : null);
   return (
     <article
       aria-label={name}
       data-testid="mcp-server"
       data-state={status?.state}
+      data-since={status?.since}
       className="appear overflow-hidden rounded-2xl border border-line bg-surface shadow-card"
     >
-      <div className="p-4 sm:px-5">
-        <div className="flex flex-wrap items-center gap-x-3 gap-y-2">
-          <h2 className="min-w-0 font-semibold [overflow-wrap:anywhere]">{name}</h2>
-          {status && <StateBadge state={status.state} />}
-          <div className="ml-auto flex items-center gap-1">
-            {status &&
-              ordersFor(status.state).map((verb) => (
-                <OrderButton
-                  key={verb}
-                  verb={verb}
-                  name={name}
-                  busy={order.isPending && order.variables === verb}
-                  onPress={() => order.mutate(verb)}
-                />
-              ))}
-            <IconButton label={`Edit ${name}`} onClick={() => setDialog("edit")}>
-              <PencilIcon />
-            </IconButton>
-            <IconButton label={`Delete ${name}`} onClick={() => setDialog("delete")}>
-              <TrashIcon />
-            </IconButton>
-          </div>
+      <div className="flex flex-wrap items-center gap-x-3 gap-y-2 p-4 sm:px-5">
+        <h2 className="min-w-0 font-semibold [overflow-wrap:anywhere]">{name}</h2>
+        {status && <StateBadge state={status.state} />}
+        {/* Beside the name where there is room, else below all that is told. */}
+        <div ref={orders} className="flex items-center gap-1.5 max-sm:order-1 max-sm:w-full sm:ml-auto">
+          {status &&
+            ordersFor(status.state).map((verb) => (
+              <OrderButton
+                key={verb}
+                verb={verb}
+                name={name}
+                busy={order.isPending && order.variables === verb}
+                onPress={() => order.mutate(verb)}
+              />
+            ))}
+          <IconButton label={`Edit ${name}`} className="ml-auto" onClick={() => setDialog("edit")}>
+            <PencilIcon />
+          </IconButton>
+          <IconButton label={`Delete ${name}`} onClick={() => setDialog("delete")}>
+            <TrashIcon />
+          </IconButton>
         </div>
-        <p className="mt-1 line-clamp-3 font-mono text-sm [overflow-wrap:anywhere] text-muted">
-          {summaryOf(transport)}
-        </p>
-        <p className="mt-1 text-sm text-faint">{about(server, status)}</p>
-        {status?.reason && (
-          <Notice tone={status.state === "failed" ? "bad" : "warn"} className="mt-3">
-            <span className="whitespace-pre-wrap">{status.reason}</span>
-          </Notice>
-        )}
-        {problem && (
-          <div data-testid="mcp-problem">
-            <Notice tone="bad" className="mt-3">
-              {order.error ? "" : "How it stands cannot be told. "}
-              {explain(problem)}
+        <div className="-mt-1 w-full">
+          {transport && (
+            <>
+              <p className="line-clamp-3 font-mono text-sm [overflow-wrap:anywhere] text-muted">
+                {summaryOf(transport)}
+              </p>
+              <p className="mt-1 text-sm text-faint">{about(transport, server.autostart, status)}</p>
+            </>
+          )}
+          {!transport && (
+            <Notice tone="bad" className="mt-2">
+              What is stored of it cannot be read any more, so that it does not run: edit it to write it anew,
+              or delete it.
             </Notice>
-          </div>
-        )}
+          )}
+          {status?.reason && (
+            <Notice tone={status.state === "failed" ? "bad" : "warn"} className="mt-3">
+              {/* Its desktop tells it as a part of a sentence. */}
+              <p className="whitespace-pre-wrap first-letter:uppercase">{status.reason}</p>
+            </Notice>
+          )}
+          {problem && (
+            <div data-testid="mcp-problem">
+              <Notice tone="bad" className="mt-3">
+                {order.error ? "" : "How it stands cannot be told. "}
+                {explain(problem)}
+              </Notice>
+            </div>
+          )}
+        </div>
       </div>
       {status && <Panels desktopId={desktopId} status={status} open={open} onOpen={onOpen} />}
       {dialog === "edit" && (
@@ -90,10 +106,23 @@ export function ServerCard({ desktopId, ready, server, open, onOpen }: Props) {
   );
 }
 
-function about({ transport, autostart }: McpServer, status: McpStatus | null | undefined): string {
+// Whoever gave an order by keyboard goes on from where they were: the button that they pressed may be gone.
+function useFocusAfter(ordered: boolean) {
+  const buttons = useRef<HTMLDivElement>(null);
+  const was = useRef(false);
+  useEffect(() => {
+    if (was.current && !ordered && document.activeElement === document.body) {
+      buttons.current?.querySelector("button")?.focus();
+    }
+    was.current = ordered;
+  }, [ordered]);
+  return buttons;
+}
+
+function about(transport: McpTransport, autostart: boolean, status: McpStatus | null | undefined): string {
   return [
     transport.type === "stdio" ? "A program on the desktop" : "Reached by HTTP",
-    autostart === false ? "starts when you start it" : "starts with the desktop",
+    autostart ? "starts with the desktop" : "starts when you start it",
     ...(status?.state === "running" ? [toolsInWords(status.tools)] : []),
     ...(status ? [`${STATES[status.state].toLowerCase()} since ${dateTime(status.since)}`] : []),
   ].join(" · ");
@@ -138,7 +167,7 @@ function OrderButton({ verb, name, busy, onPress }: OrderButtonProps) {
   const { word, icon } = VERBS[verb];
   return (
     <Button size="small" icon={icon} busy={busy} aria-label={`${word} ${name}`} onClick={onPress}>
-      <span className="max-sm:sr-only">{word}</span>
+      {word}
     </Button>
   );
 }

@@ -40,10 +40,16 @@ export function TryTool({ desktopId, server, tool }: Props) {
         error={wrong}
         onChange={(event) => setText(event.target.value)}
       />
-      <div className="mt-2 flex items-center justify-between gap-3">
+      <div className="mt-2 flex flex-wrap items-center justify-between gap-x-3 gap-y-2">
         <p className="text-sm text-faint">It is really called: what it does, it does.</p>
-        <Button size="small" look="primary" type="submit" busy={trying.isPending}>
-          Call {tool.name}
+        <Button
+          size="small"
+          look="primary"
+          type="submit"
+          className="ml-auto max-w-full"
+          busy={trying.isPending}
+        >
+          <span className="truncate">Call {tool.name}</span>
         </Button>
       </div>
       <div aria-live="polite">

@@ -4,7 +4,7 @@ import { Area } from "../ui/area";
 import { Code } from "../ui/code";
 import { Field } from "../ui/field";
 import { Notice } from "../ui/notice";
-import { type Errors, MASK, type ServerForm } from "./form";
+import { type Errors, isReadable, MASK, type ServerForm } from "./form";
 
 interface Props {
   form: ServerForm;
@@ -57,7 +57,7 @@ export function ProcessFields({ form, errors, stored, onChange }: Props) {
           spellCheck={false}
           value={form.env}
           error={errors.env}
-          hint={<Values example="NAME=value" stored={stored} />}
+          hint={<Values example="NAME=value" stored={stored && "for the same command"} />}
           onChange={(event) => onChange({ env: event.target.value })}
         />
         <Notice tone="warn" className="mt-2.5">
@@ -94,18 +94,33 @@ export function AddressFields({ form, errors, stored, onChange }: Props) {
           spellCheck={false}
           value={form.headers}
           error={errors.headers}
-          hint={<Values example="Name: value" stored={stored} />}
+          hint={
+            <Values example="Name: value" stored={stored && "for a URL of the same scheme, host and port"} />
+          }
           onChange={(event) => onChange({ headers: event.target.value })}
         />
-        <Notice className="mt-2.5">
-          Headers stay outside of the desktop: nothing that runs there can read them, nor can the agent.
-        </Notice>
+        {isReadable(form.url) ? (
+          <Notice tone="warn" className="mt-2.5">
+            Everything that runs on the desktop can read what is sent by <Code>http://</Code>, the
+            agent&rsquo;s shell included: no secret may stand here.
+          </Notice>
+        ) : (
+          <Notice className="mt-2.5">
+            Headers stay outside of the desktop: nothing that runs there can read them, nor can the agent.
+          </Notice>
+        )}
       </div>
     </>
   );
 }
 
-function Values({ example, stored }: { example: string; stored: boolean }) {
+interface ValuesProps {
+  example: string;
+  // How long a mask stands for what is stored, if anything is.
+  stored: string | false;
+}
+
+function Values({ example, stored }: ValuesProps) {
   return (
     <>
       <Code>{example}</Code>, one on each line. Write <Code>{placeholderOf("NAME")}</Code> for a value that is
@@ -113,7 +128,8 @@ function Values({ example, stored }: { example: string; stored: boolean }) {
       {stored && (
         <>
           {" "}
-          <Code>{MASK}</Code> stands for a value that is stored: it stays as long as you leave it so.
+          <Code>{MASK}</Code> stands for a value that is stored: it stays as long as you leave it so, {stored}
+          .
         </>
       )}
     </>

@@ -5,7 +5,7 @@ interface Props {
   title: string;
   // Asks before something that cannot be undone.
   alert?: boolean;
-  // For a picture, a list or a long form.
+  // For a picture, a list or a long form; no focus comes to lie behind what sticks to its lower edge.
   wide?: boolean;
   onClose: () => void;
   children: ReactNode;
@@ -30,7 +30,7 @@ export function Dialog({ title, alert = false, wide = false, onClose, children }
       ref={ref}
       role={alert ? "alertdialog" : undefined}
       aria-labelledby={id}
-      className={`m-auto ${wide ? "w-[min(42rem,calc(100vw-1.5rem))]" : "w-[min(27rem,calc(100vw-2rem))]"} max-h-[calc(100dvh-1.5rem)] rounded-2xl border border-line bg-raised p-0 text-ink shadow-card`}
+      className={`m-auto ${wide ? "scroll-pb-28 w-[min(42rem,calc(100vw-1.5rem))]" : "w-[min(27rem,calc(100vw-2rem))]"} max-h-[calc(100dvh-1.5rem)] rounded-2xl border border-line bg-raised p-0 text-ink shadow-card`}
       onCancel={(event) => {
         event.preventDefault();
         onClose();

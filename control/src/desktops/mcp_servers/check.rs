@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use protocol::{
     error::{Code, Problem},
     mcp::{McpServerConfig, McpTransport},
+    secret::PLACEHOLDER,
 };
 use url::Url;
 
@@ -60,10 +61,11 @@ pub(super) fn check(config: &McpServerConfig) -> Result<(), Problem> {
             check_each(env, is_good, "at most 4 KiB and no NUL character")?;
         }
         McpTransport::Http { url, headers } => {
-            check_url(url)?;
+            let url = check_url(url)?;
             check_values(headers, "headers", is_header, "of letters, digits and hyphens")?;
             check_header_names(headers)?;
             check_each(headers, |value| is_header_value(value), "at most 4 KiB, printable ASCII in one line")?;
+            check_secrecy(&url, headers)?;
         }
     }
     let bytes = serde_json::to_vec(config).map_or(usize::MAX, |json| json.len());
@@ -96,7 +98,7 @@ fn check_command(command: &str, args: &[String]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_url(text: &str) -> Result<(), Problem> {
+fn check_url(text: &str) -> Result<Url, Problem> {
     // What is parsed would leave out some of these in silence.
     let is_plain = text.len() <= MAX_BYTES && !text.contains(|c: char| c.is_whitespace() || c.is_control());
     let url = Url::parse(text).ok().filter(|_| is_plain);
@@ -109,7 +111,7 @@ fn check_url(text: &str) -> Result<(), Problem> {
     if url.fragment().is_some() {
         return invalid("An address has no part behind #: it would never be sent.");
     }
-    Ok(())
+    Ok(url)
 }
 
 fn check_values(
@@ -147,6 +149,17 @@ fn check_header_names(headers: &BTreeMap<String, String>) -> Result<(), Problem>
     }
 }
 
+/// What goes by `http://` crosses the desktop as it is, and a secret is kept from all that runs there.
+fn check_secrecy(url: &Url, headers: &BTreeMap<String, String>) -> Result<(), Problem> {
+    let secret = headers.iter().find(|(_, value)| url.scheme() == "http" && value.contains(PLACEHOLDER));
+    match secret {
+        Some((name, _)) => invalid(format!(
+            "The header {name} holds a secret, and what is sent by http:// can be read on the desktop: use an https:// address, or give a value that may be read there."
+        )),
+        None => Ok(()),
+    }
+}
+
 fn is_variable(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
@@ -160,7 +173,7 @@ fn is_header_value(value: &str) -> bool {
     value.len() <= MAX_BYTES && value.bytes().all(|b| b == b' ' || b.is_ascii_graphic())
 }
 
-fn invalid(detail: impl Into<String>) -> Result<(), Problem> {
+fn invalid<T>(detail: impl Into<String>) -> Result<T, Problem> {
     Err(Problem::new(Code::InvalidValue, detail))
 }
 
@@ -279,5 +292,17 @@ mod tests {
         }
         is_refused(remote(url, json!({ "X-Api-Key": "a", "x-api-key": "b" })));
         is_refused(remote(url, many(101, "x")));
+    }
+
+    #[test]
+    fn a_secret_goes_by_no_address_that_the_desktop_can_listen_to() {
+        for value in ["{{secret:A}}", "Bearer {{secret:A}}", "{{secret:A}}{{secret:B}}", "{{secret:"] {
+            for plain in ["http://127.0.0.1:8000/", "HTTP://a.example/", "http://[::1]/"] {
+                is_refused(remote(plain, json!({ "x-api-key": "hunter2", "authorization": value })));
+            }
+            assert_eq!(verdict("a", remote("https://127.0.0.1:8000/", json!({ "authorization": value }))), Ok(()));
+        }
+        let readable = json!({ "authorization": "Bearer a", "x-braces": "{{A}}" });
+        assert_eq!(verdict("a", remote("http://127.0.0.1:8000/", readable)), Ok(()));
     }
 }

@@ -6,7 +6,7 @@ mod mask;
 use protocol::{
     DesktopId, UserId,
     error::{Code, Problem},
-    mcp::{McpServer, McpServerConfig, McpServers},
+    mcp::{MASK, McpServer, McpServerConfig, McpServers},
 };
 use secrecy::ExposeSecret;
 
@@ -28,13 +28,13 @@ const MAX_OF_A_DESKTOP: i64 = 20;
 pub async fn list(app: &App, user: &UserId, id: &DesktopId) -> Result<Vec<McpServer>, ApiError> {
     let desktop = owned(app, user, id).await?;
     let rows = db::mcp_servers::of_desktop(&app.db, id).await?;
-    rows.iter().map(|row| Ok(view(open(app, &desktop, row)?, row))).collect()
+    Ok(rows.iter().map(|row| view(read(app, &desktop, row), row)).collect())
 }
 
 pub async fn get(app: &App, user: &UserId, id: &DesktopId, name: &str) -> Result<McpServer, ApiError> {
     let desktop = owned(app, user, id).await?;
     let row = known(app, id, name).await?;
-    Ok(view(open(app, &desktop, &row)?, &row))
+    Ok(view(read(app, &desktop, &row), &row))
 }
 
 /// Adds a server to a desktop, whatever the desktop is doing.
@@ -48,7 +48,7 @@ pub async fn add(app: &App, user: &UserId, id: &DesktopId, mut config: McpServer
     match db::mcp_servers::add(&app.db, id, &row, MAX_OF_A_DESKTOP).await? {
         Added::New => {
             changed(app, id, "an MCP server was added");
-            Ok(view(config, &row))
+            Ok(view(Some(config), &row))
         }
         Added::Taken => {
             conflict(format!("This desktop has a server {}: change that one, or take another name.", row.name))
@@ -75,14 +75,17 @@ pub async fn put(
         }
         let mut config = wish.clone();
         // Opened for a mask only: what does not open any more can be stored again.
-        let stored = if mask::has_masks(&config) { Some(open(app, &desktop, &before)?) } else { None };
+        let stored = match mask::has_masks(&config) {
+            true => Some(read(app, &desktop, &before).ok_or_else(unread)?),
+            false => None,
+        };
         mask::restore(&mut config, stored.as_ref())?;
         check::check(&config)?;
         let (created_at, updated_at) = (before.created_at, app.clock.now());
         let row = McpServerRow { created_at, updated_at, ..seal(app, &desktop, &config)? };
         if db::mcp_servers::replace(&app.db, id, &before, &row).await? {
             changed(app, id, "an MCP server was changed");
-            return Ok(view(config, &row));
+            return Ok(view(Some(config), &row));
         }
     }
     Err(Problem::new(Code::Conflict, "The server keeps changing: try again.").into())
@@ -97,11 +100,10 @@ pub async fn delete(app: &App, user: &UserId, id: &DesktopId, name: &str) -> Res
     Ok(())
 }
 
-/// All servers of a desktop with their values: for its VM alone.
+/// All servers of a desktop that can be read, with their values: for its VM alone.
 pub async fn of_vm(app: &App, desktop: &DesktopRow) -> Result<McpServers, ApiError> {
     let rows = db::mcp_servers::of_desktop(&app.db, &desktop.id).await?;
-    let servers = rows.iter().map(|row| open(app, desktop, row)).collect::<Result<_, _>>()?;
-    Ok(McpServers { servers })
+    Ok(McpServers { servers: rows.iter().filter_map(|row| read(app, desktop, row)).collect() })
 }
 
 async fn known(app: &App, id: &DesktopId, name: &str) -> Result<McpServerRow, ApiError> {
@@ -121,11 +123,28 @@ fn seal(app: &App, desktop: &DesktopRow, config: &McpServerConfig) -> Result<Mcp
     })
 }
 
-fn open(app: &App, desktop: &DesktopRow, row: &McpServerRow) -> Result<McpServerConfig, ApiError> {
+/// None is what does not open any more: it must not take the others along, which do.
+fn read(app: &App, desktop: &DesktopRow, row: &McpServerRow) -> Option<McpServerConfig> {
+    open(app, desktop, row)
+        .inspect_err(|error| {
+            let error = format!("{error:#}");
+            tracing::error!(desktop = %desktop.id, server = row.name, error, "an MCP server cannot be read");
+        })
+        .ok()
+}
+
+fn open(app: &App, desktop: &DesktopRow, row: &McpServerRow) -> anyhow::Result<McpServerConfig> {
     let what = Sealed::McpServer(&desktop.id, &row.name);
     let plain = app.sealer.open(&row.sealed, &row.key_id, &desktop.user_id, what)?;
     // serde's words may quote a value, and end in a log.
-    serde_json::from_str(plain.expose_secret()).map_err(|_| anyhow::anyhow!("read a stored MCP server").into())
+    serde_json::from_str(plain.expose_secret()).map_err(|_| anyhow::anyhow!("a stored MCP server is not one"))
+}
+
+fn unread() -> Problem {
+    let detail = format!(
+        "What is stored of this server cannot be read any more, nor what stood behind {MASK}: write each value anew."
+    );
+    Problem::new(Code::InvalidValue, detail)
 }
 
 /// Tells the desktop's VM.
@@ -134,6 +153,12 @@ fn changed(app: &App, id: &DesktopId, what: &'static str) {
     app.hub.call(Change::McpServers { desktop_id: id.clone() });
 }
 
-fn view(config: McpServerConfig, row: &McpServerRow) -> McpServer {
-    McpServer { config: mask::masked(config), created_at: row.created_at, updated_at: row.updated_at }
+fn view(config: Option<McpServerConfig>, row: &McpServerRow) -> McpServer {
+    McpServer {
+        name: row.name.clone(),
+        autostart: config.as_ref().is_some_and(|config| config.autostart),
+        transport: config.map(|config| mask::masked(config.transport)),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
 }
