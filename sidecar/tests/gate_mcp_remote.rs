@@ -4,6 +4,7 @@ mod support;
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     net::TcpListener as Port,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -12,11 +13,13 @@ use std::{
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::{any, post},
 };
+use futures_util::{StreamExt, stream};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
@@ -44,10 +47,11 @@ fn remote(name: &str, url: String, headers: &[(&str, &str)]) -> McpServerConfig 
     McpServerConfig { name: name.to_owned(), transport, autostart: true }
 }
 
-/// A server in this process, which remembers what it was sent.
+/// A server in this process, which remembers what it was sent, and when it was asked for its events.
 struct Counter {
     port: u16,
     seen: Arc<Mutex<Vec<HeaderMap>>>,
+    listened: Arc<Mutex<Vec<Instant>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -57,11 +61,11 @@ impl Counter {
     }
 
     async fn start_with(how: &'static str, tls: Option<TlsAcceptor>) -> Self {
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (seen, listened) = (Arc::default(), Arc::default());
         let router = Router::new()
-            .route("/mcp", post(answer).fallback(|| async { StatusCode::METHOD_NOT_ALLOWED }))
+            .route("/mcp", post(answer).get(listen).fallback(|| async { StatusCode::METHOD_NOT_ALLOWED }))
             .route("/elsewhere", any(|| async { "never" }))
-            .with_state((how, seen.clone()));
+            .with_state(Script { how, seen: Arc::clone(&seen), listened: Arc::clone(&listened) });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut tasks = JoinSet::new();
@@ -82,7 +86,7 @@ impl Counter {
                 });
             }
         });
-        Self { port, seen, _tasks: tasks }
+        Self { port, seen, listened, _tasks: tasks }
     }
 
     fn url(&self) -> String {
@@ -90,8 +94,34 @@ impl Counter {
     }
 }
 
+#[derive(Clone)]
+struct Script {
+    how: &'static str,
+    seen: Arc<Mutex<Vec<HeaderMap>>>,
+    listened: Arc<Mutex<Vec<Instant>>>,
+}
+
+/// Wants to be asked again at once, and ends.
+async fn listen(State(script): State<Script>) -> Response {
+    if script.how != "ends" {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    script.listened.lock().unwrap().push(Instant::now());
+    events(Body::from("retry: 0\ndata:\n\n"))
+}
+
+fn events(body: Body) -> Response {
+    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
+}
+
+/// Asks without end.
+fn pings() -> Body {
+    let ping = |id| Ok::<_, Infallible>(format!("data: {}\n\n", json!({"jsonrpc": "2.0", "id": id, "method": "ping"})));
+    Body::from_stream(stream::iter(0..1000).map(ping).chain(stream::pending()))
+}
+
 async fn answer(
-    State((how, seen)): State<(&'static str, Arc<Mutex<Vec<HeaderMap>>>)>,
+    State(Script { how, seen, .. }): State<Script>,
     headers: HeaderMap,
     Json(message): Json<Value>,
 ) -> Response {
@@ -99,19 +129,30 @@ async fn answer(
     let id = message["id"].clone();
     let answer = |result: Value| Json(json!({"jsonrpc": "2.0", "id": id, "result": result})).into_response();
     let large = "x".repeat(9 << 20);
-    match (message["method"].as_str().unwrap(), how) {
+    let Some(method) = message["method"].as_str() else {
+        // That is an answer to what we asked.
+        return std::future::pending().await;
+    };
+    match (method, how) {
         (_, "moved") => Redirect::temporary("/elsewhere").into_response(),
+        (_, "tells") => {
+            let key = headers["x-key"].to_str().unwrap();
+            (StatusCode::FORBIDDEN, format!("{}{key}", "x".repeat(190))).into_response()
+        }
         (_, "closed") => (StatusCode::UNAUTHORIZED, "who are you?").into_response(),
-        ("initialize", _) => answer(json!({
-            "protocolVersion": message["params"]["protocolVersion"],
-            "capabilities": {"tools": {}},
-            "serverInfo": {"name": "counter", "version": "1"}
-        })),
+        ("initialize", _) => (
+            [("mcp-session-id", "one")],
+            answer(json!({
+                "protocolVersion": message["params"]["protocolVersion"],
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "counter", "version": "1"}
+            })),
+        )
+            .into_response(),
         ("tools/list", _) => answer(json!({"tools": [{"name": "act", "inputSchema": {"type": "object"}}]})),
         ("tools/call", "large") => answer(json!({"content": [{"type": "text", "text": large}]})),
-        ("tools/call", "streams") => {
-            ([(header::CONTENT_TYPE, "text/event-stream")], format!("data: {large}\n\n")).into_response()
-        }
+        ("tools/call", "streams") => events(Body::from(format!("data: {large}\n\n"))),
+        ("tools/call", "pings") => events(pings()),
         ("tools/call", _) => {
             let key = headers["x-key"].to_str().unwrap();
             answer(json!({"content": [{"type": "text", "text": format!("it is {key}")}]}))
@@ -298,4 +339,41 @@ async fn the_gate_itself_connects_to_nobody() {
 
     assert!(failed.reason.as_ref().unwrap().contains("there is no desktop"), "{failed:?}");
     assert!(counter.seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_take_our_answers_is_left_for_it() {
+    let counter = Counter::start("pings").await;
+    let (_screen, house) = house(vec![remote("pings", counter.url(), &[])], vec![]).await;
+    let servers = Servers(&house);
+    servers.until("pings", McpState::Running).await;
+
+    let tried = servers.call("pings", "act", json!({})).await;
+
+    let why = "it does not take the answers to what it asks";
+    assert_eq!(tried.text, format!("Error: the MCP server pings is not running: {why}"));
+    assert_eq!(servers.status("pings").await.reason.as_deref(), Some(why));
+}
+
+#[tokio::test]
+async fn a_server_that_wants_to_be_asked_again_at_once_is_asked_once_a_second() {
+    let counter = Counter::start("ends").await;
+    let (_screen, house) = house(vec![remote("ends", counter.url(), &[])], vec![]).await;
+    Servers(&house).until("ends", McpState::Running).await;
+
+    house.edge.until("it is asked three times", |_| counter.listened.lock().unwrap().len() >= 3).await;
+
+    let listened = counter.listened.lock().unwrap();
+    assert!(listened[2] - listened[0] >= Duration::from_millis(1_900), "{:?}", listened[2] - listened[0]);
+}
+
+#[tokio::test]
+async fn of_a_header_that_a_server_gives_back_not_even_a_half_is_shown() {
+    let counter = Counter::start("tells").await;
+    let config = remote("tells", counter.url(), &[("X-Key", "Bearer hunter2-and-more")]);
+    let (_screen, house) = house(vec![config], vec![]).await;
+
+    let reason = Servers(&house).until("tells", McpState::Failed).await.reason.unwrap();
+
+    assert!(reason.contains("403 Forbidden") && reason.contains("xxx[•••") && !reason.contains("Bear"), "{reason}");
 }
