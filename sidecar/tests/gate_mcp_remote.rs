@@ -4,6 +4,7 @@ mod support;
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     net::TcpListener as Port,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -12,11 +13,13 @@ use std::{
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::{any, post},
 };
+use futures_util::{StreamExt, stream};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
@@ -44,10 +47,11 @@ fn remote(name: &str, url: String, headers: &[(&str, &str)]) -> McpServerConfig 
     McpServerConfig { name: name.to_owned(), transport, autostart: true }
 }
 
-/// A server in this process, which remembers what it was sent.
+/// A server in this process, which remembers what it was sent, and when it was asked for its events.
 struct Counter {
     port: u16,
     seen: Arc<Mutex<Vec<HeaderMap>>>,
+    listened: Arc<Mutex<Vec<Instant>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -57,11 +61,11 @@ impl Counter {
     }
 
     async fn start_with(how: &'static str, tls: Option<TlsAcceptor>) -> Self {
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (seen, listened) = (Arc::default(), Arc::default());
         let router = Router::new()
-            .route("/mcp", post(answer).fallback(|| async { StatusCode::METHOD_NOT_ALLOWED }))
+            .route("/mcp", post(answer).get(listen).fallback(|| async { StatusCode::METHOD_NOT_ALLOWED }))
             .route("/elsewhere", any(|| async { "never" }))
-            .with_state((how, seen.clone()));
+            .with_state(Script { how, seen: Arc::clone(&seen), listened: Arc::clone(&listened) });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut tasks = JoinSet::new();
@@ -82,7 +86,7 @@ impl Counter {
                 });
             }
         });
-        Self { port, seen, _tasks: tasks }
+        Self { port, seen, listened, _tasks: tasks }
     }
 
     fn url(&self) -> String {
@@ -90,8 +94,34 @@ impl Counter {
     }
 }
 
+#[derive(Clone)]
+struct Script {
+    how: &'static str,
+    seen: Arc<Mutex<Vec<HeaderMap>>>,
+    listened: Arc<Mutex<Vec<Instant>>>,
+}
+
+/// Wants to be asked again at once, and ends.
+async fn listen(State(script): State<Script>) -> Response {
+    if script.how != "ends" {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    script.listened.lock().unwrap().push(Instant::now());
+    events(Body::from("retry: 0\ndata:\n\n"))
+}
+
+fn events(body: Body) -> Response {
+    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
+}
+
+/// Asks without end.
+fn pings() -> Body {
+    let ping = |id| Ok::<_, Infallible>(format!("data: {}\n\n", json!({"jsonrpc": "2.0", "id": id, "method": "ping"})));
+    Body::from_stream(stream::iter(0..1000).map(ping).chain(stream::pending()))
+}
+
 async fn answer(
-    State((how, seen)): State<(&'static str, Arc<Mutex<Vec<HeaderMap>>>)>,
+    State(Script { how, seen, .. }): State<Script>,
     headers: HeaderMap,
     Json(message): Json<Value>,
 ) -> Response {
@@ -99,19 +129,30 @@ async fn answer(
     let id = message["id"].clone();
     let answer = |result: Value| Json(json!({"jsonrpc": "2.0", "id": id, "result": result})).into_response();
     let large = "x".repeat(9 << 20);
-    match (message["method"].as_str().unwrap(), how) {
+    let Some(method) = message["method"].as_str() else {
+        // That is an answer to what we asked.
+        return std::future::pending().await;
+    };
+    match (method, how) {
         (_, "moved") => Redirect::temporary("/elsewhere").into_response(),
+        (_, "tells") => {
+            let key = headers["x-key"].to_str().unwrap();
+            (StatusCode::FORBIDDEN, format!("{}{key}", "x".repeat(190))).into_response()
+        }
         (_, "closed") => (StatusCode::UNAUTHORIZED, "who are you?").into_response(),
-        ("initialize", _) => answer(json!({
-            "protocolVersion": message["params"]["protocolVersion"],
-            "capabilities": {"tools": {}},
-            "serverInfo": {"name": "counter", "version": "1"}
-        })),
+        ("initialize", _) => (
+            [("mcp-session-id", "one")],
+            answer(json!({
+                "protocolVersion": message["params"]["protocolVersion"],
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "counter", "version": "1"}
+            })),
+        )
+            .into_response(),
         ("tools/list", _) => answer(json!({"tools": [{"name": "act", "inputSchema": {"type": "object"}}]})),
         ("tools/call", "large") => answer(json!({"content": [{"type": "text", "text": large}]})),
-        ("tools/call", "streams") => {
-            ([(header::CONTENT_TYPE, "text/event-stream")], format!("data: {large}\n\n")).into_response()
-        }
+        ("tools/call", "streams") => events(Body::from(format!("data: {large}\n\n"))),
+        ("tools/call", "pings") => events(pings()),
         ("tools/call", _) => {
             let key = headers["x-key"].to_str().unwrap();
             answer(json!({"content": [{"type": "text", "text": format!("it is {key}")}]}))
@@ -166,25 +207,19 @@ async fn the_agent_uses_a_server_by_http_that_we_did_not_write_until_it_is_gone(
 }
 
 #[tokio::test]
-async fn a_header_with_a_secret_reaches_the_server_and_nobody_else() {
+async fn a_secret_is_not_sent_where_everything_on_the_desktop_could_read_it() {
     let counter = Counter::start("fine").await;
     let config = remote("counter", counter.url(), &[("X-Key", "Bearer {{secret:KEY}}")]);
-    let replies = vec![uses(&[tool("t1", "mcp__counter__act", json!({}))]), ends()];
-    let (_screen, house) = house_with(vec![config], replies, |edge| {
-        edge.with(|control| drop(control.secrets.insert("KEY".to_owned(), "hunter2-and-more".to_owned())));
-    })
-    .await;
-    Servers(&house).until("counter", McpState::Running).await;
+    let (_screen, house) = house_with(vec![config], vec![], with_the_key).await;
 
-    house.edge.with(|control| control.say("act"));
-    house.edge.until_state(SessionState::Idle).await;
+    let reason = Servers(&house).until("counter", McpState::Failed).await.reason.unwrap();
 
-    house.edge.with(|control| {
-        assert_eq!(words(&results(control)["t1"]), (false, "it is Bearer {{secret:KEY}}"));
-    });
-    let seen = counter.seen.lock().unwrap();
-    assert!(seen.len() >= 4 && seen.iter().all(|headers| headers["x-key"] == "Bearer hunter2-and-more"));
-    assert!(seen.iter().all(|headers| headers["host"] == format!("127.0.0.1:{}", counter.port).as_str()));
+    assert!(reason.contains("begins with http://"), "{reason}");
+    assert!(counter.seen.lock().unwrap().is_empty());
+}
+
+fn with_the_key(edge: &Edge) {
+    edge.with(|control| drop(control.secrets.insert("KEY".to_owned(), "hunter2-and-more".to_owned())));
 }
 
 #[tokio::test]
@@ -251,7 +286,7 @@ async fn a_server_that_sends_more_than_is_taken_is_left_for_it() {
 }
 
 #[tokio::test]
-async fn tls_is_spoken_with_who_the_system_trusts_and_with_nobody_else() {
+async fn a_secret_reaches_by_tls_who_the_system_trusts_and_nobody_else() {
     let (trusted, stranger) = (Authority::new(), Authority::new());
     let folder = tempfile::tempdir().unwrap();
     let roots = folder.path().join("roots.pem");
@@ -264,17 +299,23 @@ async fn tls_is_spoken_with_who_the_system_trusts_and_with_nobody_else() {
     let (good, bad) = (serve(&trusted).await, serve(&stranger).await);
     let url = |counter: &Counter| format!("https://localhost:{}/mcp", counter.port);
     let other_name = format!("https://127.0.0.1:{}/mcp", good.port);
-    let all = vec![
-        remote("good", url(&good), &[("X-Key", "k")]),
-        remote("bad", url(&bad), &[("X-Key", "k")]),
-        remote("named", other_name, &[]),
-    ];
-    let (_screen, house) = house(all, vec![]).await;
+    let header = [("X-Key", "Bearer {{secret:KEY}}")];
+    let all =
+        vec![remote("good", url(&good), &header), remote("bad", url(&bad), &header), remote("named", other_name, &[])];
+    let replies = vec![uses(&[tool("t1", "mcp__good__act", json!({}))]), ends()];
+    let (_screen, house) = house_with(all, replies, with_the_key).await;
     let servers = Servers(&house);
-
     servers.until("good", McpState::Running).await;
 
-    assert_eq!(servers.call("good", "act", json!({})).await.text, "it is k");
+    house.edge.with(|control| control.say("act"));
+    house.edge.until_state(SessionState::Idle).await;
+
+    house.edge.with(|control| {
+        assert_eq!(words(&results(control)["t1"]), (false, "it is Bearer {{secret:KEY}}"));
+    });
+    let seen = good.seen.lock().unwrap().clone();
+    assert!(seen.len() >= 4 && seen.iter().all(|headers| headers["x-key"] == "Bearer hunter2-and-more"));
+    assert!(seen.iter().all(|headers| headers["host"] == format!("localhost:{}", good.port).as_str()));
     for name in ["bad", "named"] {
         let reason = servers.until(name, McpState::Failed).await.reason.unwrap();
         assert!(reason.contains("TLS with") && reason.contains("certificate"), "{reason}");
@@ -298,4 +339,41 @@ async fn the_gate_itself_connects_to_nobody() {
 
     assert!(failed.reason.as_ref().unwrap().contains("there is no desktop"), "{failed:?}");
     assert!(counter.seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_take_our_answers_is_left_for_it() {
+    let counter = Counter::start("pings").await;
+    let (_screen, house) = house(vec![remote("pings", counter.url(), &[])], vec![]).await;
+    let servers = Servers(&house);
+    servers.until("pings", McpState::Running).await;
+
+    let tried = servers.call("pings", "act", json!({})).await;
+
+    let why = "it does not take the answers to what it asks";
+    assert_eq!(tried.text, format!("Error: the MCP server pings is not running: {why}"));
+    assert_eq!(servers.status("pings").await.reason.as_deref(), Some(why));
+}
+
+#[tokio::test]
+async fn a_server_that_wants_to_be_asked_again_at_once_is_asked_once_a_second() {
+    let counter = Counter::start("ends").await;
+    let (_screen, house) = house(vec![remote("ends", counter.url(), &[])], vec![]).await;
+    Servers(&house).until("ends", McpState::Running).await;
+
+    house.edge.until("it is asked three times", |_| counter.listened.lock().unwrap().len() >= 3).await;
+
+    let listened = counter.listened.lock().unwrap();
+    assert!(listened[2] - listened[0] >= Duration::from_millis(1_900), "{:?}", listened[2] - listened[0]);
+}
+
+#[tokio::test]
+async fn of_a_header_that_a_server_gives_back_not_even_a_half_is_shown() {
+    let counter = Counter::start("tells").await;
+    let config = remote("tells", counter.url(), &[("X-Key", "Bearer hunter2-and-more")]);
+    let (_screen, house) = house(vec![config], vec![]).await;
+
+    let reason = Servers(&house).until("tells", McpState::Failed).await.reason.unwrap();
+
+    assert!(reason.contains("403 Forbidden") && reason.contains("xxx[•••") && !reason.contains("Bear"), "{reason}");
 }

@@ -8,7 +8,7 @@ use protocol::{
     capability::Scope,
     error::Code,
     event::ResultBlock,
-    mcp::{McpServerConfig, McpState, McpTool},
+    mcp::{McpServerConfig, McpState, McpStatus, McpTool},
     session::SessionState,
 };
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use support::{
         uses, words,
     },
 };
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 #[tokio::test]
 async fn the_agent_uses_the_tools_of_a_server_that_we_did_not_write() {
@@ -384,4 +384,64 @@ async fn while_a_person_drives_servers_stand_still_and_none_starts() {
 
     servers.until("fine", McpState::Running).await;
     assert_eq!(servers.call("hangs-in-call", "echo", json!({})).await.text, "{}");
+}
+
+#[tokio::test]
+async fn a_server_whose_start_a_takeover_breaks_off_starts_by_itself_after_it() {
+    let (open, wait) = watch::channel(false);
+    let config = bad_with("fine", &[], &[("KEY", "{{secret:KEY}}")]);
+    let (_screen, house) = house_with(vec![config], vec![], |edge| {
+        edge.with(|control| {
+            control.secrets.insert("KEY".to_owned(), "hunter2-and-more".to_owned());
+            control.secrets_wait = Some(wait);
+        });
+    })
+    .await;
+    let servers = Servers(&house);
+    let person = house.visitor(&[Scope::View, Scope::Control]);
+    servers.until_logged("fine", "[starting]").await;
+
+    assert!(person.post("control/take", json!({})).await.status().is_success());
+    open.send_replace(true);
+
+    let waits = |status: &McpStatus| status.reason.as_deref() == Some("it waits until control is handed back");
+    servers.until_it("fine", "waiting", waits).await;
+    person.post("control/release", json!({})).await;
+    servers.until("fine", McpState::Running).await;
+}
+
+#[tokio::test]
+async fn a_server_that_lists_tools_without_end_is_left_for_it() {
+    let (_screen, house) = house(vec![bad("lists_much")], vec![]).await;
+    let servers = Servers(&house);
+
+    let failed = servers.until("lists-much", McpState::Failed).await;
+
+    assert_eq!(failed.reason.as_deref(), Some("it lists more than 4 MiB of tools"));
+    let log = servers.until_logged("lists-much", "[failed").await;
+    assert_eq!(log.matches(r#""lists""#).count(), 4, "{log}");
+}
+
+#[tokio::test]
+async fn a_value_that_was_typed_into_the_settings_is_shown_nowhere() {
+    let value = "Typed-\"In\"-änd-Secret";
+    let all = vec![bad_with("tells", &[], &[("KEY", value)]), bad_with("boasts", &[], &[("KEY", value)])];
+    let (_screen, house) = house(all, vec![]).await;
+    let servers = Servers(&house);
+    servers.until("tells", McpState::Running).await;
+    servers.until("boasts", McpState::Running).await;
+
+    for (by, shown) in [("text", "it is [•••• KEY]"), ("json", r#"{"key": "[•••• KEY]"}"#), ("notice", "logged")]
+    {
+        assert_eq!(servers.call("tells", "act", json!({"by": by})).await.text, shown);
+    }
+    let error = servers.call("tells", "act", json!({"by": "error"})).await.text;
+    assert!(error.contains("xxx[•••") && !error.contains("Typed"), "{}", &error[error.len() - 80..]);
+    let log = servers.until_logged("tells", "info: [•••• KEY]").await;
+    assert!(log.contains("up, with [•••• KEY]") && !log.contains("Typed"), "{log}");
+    let tools: Vec<McpTool> = servers.get("boasts/tools").await;
+    let told: Vec<(&str, &str)> = tools.iter().map(|tool| (&*tool.name, &*tool.description)).collect();
+    assert_eq!(told, [("act", "act"), ("echo", "with [•••• KEY]")]);
+    let left_out = "the tool 'with.[•••• KEY]' is left out: its name tells a secret";
+    servers.until_logged("boasts", left_out).await;
 }

@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpStream, UnixStream},
     time::timeout,
 };
@@ -11,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::link::Refusal;
 
 const WITHIN: Duration = Duration::from_secs(10);
+/// After the gate has closed.
+const LINGER: Duration = Duration::from_secs(2);
 
 pub(super) async fn open(host: &str, port: u16) -> Result<TcpStream, Refusal> {
     match timeout(WITHIN, TcpStream::connect((host, port))).await {
@@ -25,10 +28,27 @@ pub(super) async fn open(host: &str, port: u16) -> Result<TcpStream, Refusal> {
     }
 }
 
-/// Carries bytes both ways until both sides have closed, or until `stop`.
+/// Carries bytes both ways until both sides have closed, or until `stop`. Who the gate has left may say a last word, and
+/// is left by us too.
 pub(super) async fn carry(mut gate: UnixStream, mut other: TcpStream, stop: CancellationToken) -> io::Result<()> {
+    let ((mut from_gate, mut to_gate), (mut from_other, mut to_other)) = (gate.split(), other.split());
+    let left = CancellationToken::new();
+    let outward = async {
+        tokio::io::copy(&mut from_gate, &mut to_other).await?;
+        left.cancel();
+        to_other.shutdown().await
+    };
+    let inward = async {
+        tokio::io::copy(&mut from_other, &mut to_gate).await?;
+        to_gate.shutdown().await
+    };
+    let lingered = async {
+        left.cancelled().await;
+        tokio::time::sleep(LINGER).await;
+    };
     tokio::select! {
-        carried = tokio::io::copy_bidirectional(&mut gate, &mut other) => carried.map(drop),
+        carried = async { tokio::try_join!(outward, inward) } => carried.map(drop),
+        () = lingered => Ok(()),
         () = stop.cancelled() => Ok(()),
     }
 }

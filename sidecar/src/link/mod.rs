@@ -11,6 +11,7 @@
 
 pub mod child;
 pub mod frame;
+pub mod pace;
 mod password;
 
 use protocol::{

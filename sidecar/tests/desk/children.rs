@@ -1,6 +1,9 @@
 //! Programs that the gate speaks to by pipes: what they find, how they end, and that nothing of them is left.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -242,4 +245,74 @@ async fn a_child_that_stands_still_can_be_stopped() {
 
     child.ended().await;
     assert_eq!((count("hides-5"), count("stays-5")), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_killed_its_keeper_is_ended_all_the_same() {
+    let display = Display::fixed();
+    let desk = display.desk().await;
+    let other = start(&desk, &["sleep", "4722"]).await;
+    let script = "env -i PATH=\"$PATH\" setsid sh -c 'while :; do sleep 1; done' hides-6 & \
+                  read go; kill -9 $PPID; while :; do sleep 1; done";
+    let mut child = start(&desk, &["sh", "-c", script, "stays-6"]).await;
+    eventually("both run", async || count("hides-6") == 1 && count("stays-6") == 2).await;
+
+    child.say("go\n").await;
+
+    assert_eq!(child.ended().await.2, Exit { code: None, signal: Some(9) });
+    assert_eq!((count("hides-6"), count("stays-6")), (0, 0));
+    assert_eq!(count("4722"), 2, "what has a keeper stays");
+    drop(other);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_starting_desk_ends_what_killed_its_keeper_and_its_desk() {
+    let display = Display::fixed();
+    let mut first = display.desk().await;
+    let script = "env -i PATH=\"$PATH\" setsid sh -c 'while :; do sleep 1; done' hides-7 & \
+                  read go; kill -9 $PPID; kill -9 $$";
+    let mut child = start(&first, &["sh", "-c", script, "stays-7"]).await;
+    eventually("both run", async || count("hides-7") == 1 && count("stays-7") == 2).await;
+    // It stands still, so that it cannot do anything about it.
+    let stopped = nix::unistd::Pid::from_raw(first.child.id() as i32);
+    nix::sys::signal::kill(stopped, nix::sys::signal::Signal::SIGSTOP).unwrap();
+    child.say("go\n").await;
+    drop(child);
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+
+    let _second = display.desk().await;
+
+    eventually("all is gone", async || count("hides-7") == 0 && count("stays-7") == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_floods_its_errors_is_slowed_down_and_heard_all_the_same() {
+    const A_SECOND: usize = 256 << 10;
+    let display = Display::fixed();
+    let desk = display.desk().await;
+    let script = "yes '' >&2 & while read line; do echo \"got $line\"; done";
+    let mut child = start(&desk, &["sh", "-c", script]).await;
+    let began = Instant::now();
+    let (mut errors, mut heard) = (0, Vec::new());
+
+    while errors < 2 * A_SECOND {
+        if heard.len() < errors * 8 / A_SECOND {
+            child.say("it\n").await;
+            heard.push(Instant::now());
+            loop {
+                match child.next().await {
+                    FromChild::Error(bytes) => errors += bytes.len(),
+                    FromChild::Output(bytes) => break assert_eq!(&bytes[..], b"got it\n"),
+                    FromChild::Ended(exit) => panic!("it ended with {exit}"),
+                }
+            }
+        } else if let FromChild::Error(bytes) = child.next().await {
+            errors += bytes.len();
+        }
+    }
+
+    // What comes in the first second is free.
+    assert!(began.elapsed() >= Duration::from_millis(700), "{:?}", began.elapsed());
+    assert!(heard.len() >= 4, "{}", heard.len());
 }

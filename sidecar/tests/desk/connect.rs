@@ -6,7 +6,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::display::{Display, answer};
+use crate::display::{Display, answer, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_carries_bytes_both_ways_and_the_end_of_each() {
@@ -40,4 +40,20 @@ async fn where_nobody_listens_it_says_so() {
 
     assert_eq!(refused.kind, RefusalKind::Failed);
     assert!(refused.message.contains("refused"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_the_gate_has_left_holds_no_place_however_silent_the_other_is() {
+    let display = Display::fixed();
+    let desk = display.desk().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let call = Call::Connect { host: "localhost".into(), port: listener.local_addr().unwrap().port() };
+    let mut others = Vec::new();
+    for _ in 0..128 {
+        let mut stream = desk.begin(&call).await;
+        others.push(listener.accept().await.unwrap());
+        assert_eq!(answer(&mut stream).await, Ok(Answer::Done));
+    }
+
+    eventually("there is a place again", async || desk.call(&call).await.is_ok()).await;
 }

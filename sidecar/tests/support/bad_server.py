@@ -20,7 +20,20 @@ def text(id, text, is_error=False):
     send({"id": id, "result": {"content": [{"type": "text", "text": text}], "isError": is_error}})
 
 
-def act(how, id):
+def tell(id, by, key):
+    if by == "text":
+        text(id, "it is " + key)
+    elif by == "json":
+        text(id, json.dumps({"key": key}))
+    elif by == "error":
+        # Half of it stands before the bound of an error.
+        send({"id": id, "error": {"code": -32000, "message": "x" * 9_995 + key}})
+    elif by == "notice":
+        send({"method": "notifications/message", "params": {"level": "info", "data": key}})
+        text(id, "logged")
+
+
+def act(how, id, arguments):
     if how == "dies_in_call":
         log("the disk has caught fire")
         os._exit(3)
@@ -35,7 +48,7 @@ def act(how, id):
         sys.stdout.flush()
         log("sent it all")
     elif how == "tells":
-        text(id, "it is " + os.environ.get("KEY", "not there"))
+        tell(id, arguments.get("by", "text"), os.environ.get("KEY", "not there"))
     elif how == "changes":
         names.append("new.tool")
         text(id, "changed")
@@ -70,10 +83,17 @@ while True:
         send({"id": id, "result": {"protocolVersion": version, "capabilities": capabilities, "serverInfo": info}})
     elif method == "tools/list":
         tools = [{"name": name, "description": name, "inputSchema": {"type": "object"}} for name in names]
-        send({"id": id, "result": {"tools": tools}})
+        page = {"tools": tools}
+        if how == "boasts":
+            tools.append({**tools[1], "name": "with." + os.environ["KEY"]})
+            tools[0]["description"] = "with " + os.environ["KEY"]
+        elif how == "lists_much":
+            log("lists")
+            page = {"tools": [{**tools[1], "description": "x" * (1 << 20)}], "nextCursor": "on"}
+        send({"id": id, "result": page})
     elif method == "notifications/cancelled":
         log("cancelled")
     elif method == "tools/call" and params["name"] == "echo":
         text(id, json.dumps(params.get("arguments")))
     elif method == "tools/call":
-        act(how, id)
+        act(how, id, params.get("arguments", {}))

@@ -58,6 +58,8 @@ pub struct Control {
     pub model: Option<String>,
     pub settings: SessionSettings,
     pub secrets: HashMap<String, String>,
+    /// Secrets are read only when this is true.
+    pub secrets_wait: Option<watch::Receiver<bool>>,
     /// The desktop's MCP servers; a change is told by [`Notice::McpServers`].
     pub mcp_servers: Vec<McpServerConfig>,
     /// What the gate told of who drives.
@@ -322,6 +324,10 @@ async fn put_lease(State(shared): State<Shared>, Json(put): Json<PutLease>) -> S
 }
 
 async fn get_secret(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
+    let wait = shared.1.lock().unwrap().secrets_wait.clone();
+    if let Some(mut wait) = wait {
+        let _ = wait.wait_for(|open| *open).await;
+    }
     match shared.1.lock().unwrap().secrets.get(&name) {
         Some(value) => Json(SecretValue { value: value.clone() }).into_response(),
         None => refused(Code::NotFound),

@@ -118,13 +118,17 @@ impl Servers<'_> {
     }
 
     pub async fn until(&self, name: &str, state: McpState) -> McpStatus {
+        self.until_it(name, &format!("{state:?}"), |status| status.state == state).await
+    }
+
+    pub async fn until_it(&self, name: &str, is: &str, holds: impl Fn(&McpStatus) -> bool) -> McpStatus {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let answer = self.0.visitor(&[Scope::Chat]).get(&format!("mcp-servers/{name}/status")).await;
             let status: Option<McpStatus> = serde_json::from_slice(&answer.bytes().await.unwrap()).ok();
             match status {
-                Some(status) if status.state == state => return status,
-                status => assert!(Instant::now() < deadline, "{name} is never {state:?}, but {status:?}"),
+                Some(status) if holds(&status) => return status,
+                status => assert!(Instant::now() < deadline, "{name} is never {is}, but {status:?}"),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -1,7 +1,7 @@
 //! `sidecar keep`: runs one program and keeps hold of all that comes of it, until nothing of it is left.
 //!
 //! The program itself would lose what its children leave behind as soon as it dies; this process adopts that, does
-//! nothing else, and ends as the program ended.
+//! nothing else, and ends as the program ended. One that is killed is made up for by [`strays`].
 
 use std::{
     fs::File,
@@ -29,6 +29,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::strays;
 use crate::desk::shell::family;
 
 /// What was asked to end has so long for it.
@@ -46,6 +47,9 @@ pub struct Args {
 pub async fn run(args: Args, stop: CancellationToken) -> anyhow::Result<()> {
     prctl::set_child_subreaper(true).context("adopt what is left behind")?;
     setsid().context("begin a session")?;
+    if let Err(error) = strays::mark() {
+        tracing::warn!(%error, "what comes of this program is not marked");
+    }
     let mut died = signal(SignalKind::child()).context("listen for the ends of children")?;
     let (program, arguments) = args.command.split_first().context("no program was named")?;
     let main = match Command::new(program).args(arguments).spawn() {

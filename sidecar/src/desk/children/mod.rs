@@ -2,6 +2,7 @@
 //! came of it.
 
 pub mod keep;
+mod strays;
 
 use std::{
     collections::BTreeMap,
@@ -42,10 +43,14 @@ use super::shell::{
 use crate::link::{
     Refusal,
     child::{Exit, Frames, FromChild, MAX, ToChild, Variables},
+    pace::Pace,
 };
 
 /// Frames that wait for a child that does not read: about 16 MiB. Then it never will.
 const UNREAD: usize = 256;
+/// What is read of a child's standard error, in bytes a second. Who complains faster is kept waiting, and its standard
+/// output, which comes by the same link, is not.
+const COMPLAINTS: usize = 256 << 10;
 /// For what was written before the end, and for word of it.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -75,7 +80,9 @@ pub(super) struct Kept<'a> {
 impl Children {
     /// `note` is the file in which a killed desk leaves word of what it ran; all that is ended first.
     pub(super) fn new(note: PathBuf) -> Children {
-        Children { leftovers: Leftovers::clear(note, Reach::Descent), frozen: AtomicBool::new(false) }
+        let leftovers = Leftovers::clear(note, Reach::Descent);
+        strays::end();
+        Children { leftovers, frozen: AtomicBool::new(false) }
     }
 
     pub(super) async fn start(&self, program: Program) -> Result<Kept<'_>, Refusal> {
@@ -160,7 +167,11 @@ impl Kept<'_> {
             status.map(exit_of)
         };
         let leftovers = of.leftovers.clone();
-        let _ = tokio::task::spawn_blocking(move || leftovers.end(session, Reach::Descent)).await;
+        let _ = tokio::task::spawn_blocking(move || {
+            leftovers.end(session, Reach::Descent);
+            strays::end();
+        })
+        .await;
         let ended = FromChild::Ended(exit.unwrap_or(Exit { code: None, signal: None }));
         timeout(LAST_WORDS, to_gate.send(ended)).await?
     }
@@ -197,14 +208,19 @@ async fn print(
 ) {
     let (mut printed, mut complained) = (BytesMut::new(), BytesMut::new());
     let (mut prints, mut complains) = (true, true);
+    let mut pace = Pace::new(COMPLAINTS);
     while prints || complains {
         let frame = tokio::select! {
             read = part(&mut output, &mut printed), if prints => {
                 prints = !read.is_empty();
                 FromChild::Output(read)
             }
-            read = part(&mut errors, &mut complained), if complains => {
+            read = async {
+                pace.ready().await;
+                part(&mut errors, &mut complained).await
+            }, if complains => {
                 complains = !read.is_empty();
+                pace.spend(read.len());
                 FromChild::Error(read)
             }
         };

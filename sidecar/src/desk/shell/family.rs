@@ -17,11 +17,11 @@ pub(in crate::desk) const MARK: &str = "DESK_SHELL";
 /// A process may fork while it is being stopped; its children are found the next time round.
 const ROUNDS: usize = 50;
 
-struct Process {
-    parent: i32,
+pub(in crate::desk) struct Process {
+    pub(in crate::desk) parent: i32,
     session: i32,
     marked: bool,
-    stopped: bool,
+    pub(in crate::desk) stopped: bool,
 }
 
 /// How far a family goes.
@@ -80,7 +80,8 @@ fn below(leader: i32) -> Vec<(i32, bool)> {
     family
 }
 
-fn kill_all(family: impl Fn() -> Vec<(i32, bool)>) -> usize {
+/// Kills all that is found; answers how many processes there were. What is found is told with whether it is stopped.
+pub(in crate::desk) fn kill_all(family: impl Fn() -> Vec<(i32, bool)>) -> usize {
     let ended = stop(&family);
     for _ in 0..ROUNDS {
         let family = family();
@@ -120,7 +121,8 @@ fn pids(family: Vec<(i32, bool)>) -> Vec<i32> {
     family.into_iter().map(|(pid, _)| pid).collect()
 }
 
-fn processes() -> io::Result<HashMap<i32, Process>> {
+/// All processes but zombies.
+pub(in crate::desk) fn processes() -> io::Result<HashMap<i32, Process>> {
     let mut found = HashMap::new();
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();

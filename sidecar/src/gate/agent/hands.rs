@@ -21,10 +21,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    gate::{
-        desk::Shot,
-        servers::results::{self, Part},
-    },
+    gate::{desk::Shot, servers::results::Part},
     link::Format,
 };
 
@@ -116,17 +113,17 @@ impl Hands<'_> {
     /// Calls a tool of a server that the user added.
     async fn mcp(&self, id: &str, name: &str, input: &Value) -> ToolResult {
         let outcome = match self.agent.servers().call(name, input).await {
-            Ok(result) => results::read_apart(result).await,
-            Err(words) => return refusal(id, &self.agent.masks().mask(words)),
+            Ok(outcome) => outcome,
+            Err(words) => return refusal(id, &words),
         };
         if outcome.is_error {
             // Providers take texts alone where something failed.
-            return refusal(id, &self.agent.masks().mask(outcome.words()));
+            return refusal(id, &outcome.words());
         }
         let mut content = Vec::new();
         for part in outcome.parts {
             match part {
-                Part::Text(text) => content.push(self.masked(ResultBlock::Text { text })),
+                Part::Text(text) => content.push(ResultBlock::Text { text }),
                 Part::Picture(shot, format) => match self.show(shot, format).await {
                     Ok(picture) => content.push(ResultBlock::Image { picture }),
                     Err(failure) => return refusal(id, &failure.words()),

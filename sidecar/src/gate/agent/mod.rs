@@ -9,6 +9,7 @@ pub mod doer;
 pub mod hands;
 pub mod journal;
 pub mod live;
+pub mod masks;
 pub mod own;
 pub mod record;
 pub mod run;
@@ -37,7 +38,7 @@ use protocol::{
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::{journal::Journal, live::Live, record::Record, run::Runner, secrets::Masks, step::Memory};
+use self::{journal::Journal, live::Live, masks::Masks, record::Record, run::Runner, step::Memory};
 use super::{
     desk::Desk,
     edge::EdgeError,

@@ -1,15 +1,10 @@
-//! `{{secret:NAME}}` in what the agent types: put in on the way to the desk, and masked in all that comes back.
-
-use std::sync::{Mutex, PoisonError};
+//! `{{secret:NAME}}` in what the agent types, and in settings of MCP servers: put in on the way to where it belongs.
 
 use protocol::secret::{PLACEHOLDER, PLACEHOLDER_END, is_name};
 use zeroize::Zeroizing;
 
-use super::journal::Journal;
+use super::{journal::Journal, masks::Masks};
 use crate::gate::edge::EdgeError;
-
-/// Shorter ones would be found in everything.
-const SHORTEST_MASKED: usize = 4;
 
 /// Why a secret is not there.
 #[derive(Debug, thiserror::Error)]
@@ -30,33 +25,6 @@ pub async fn fill(journal: &Journal, masks: &Masks, text: &str) -> Result<Zeroiz
         filled = put_in(&filled, name, &value);
     }
     Ok(filled)
-}
-
-/// The values that were typed since this process began.
-#[derive(Default)]
-pub struct Masks(Mutex<Vec<(String, Zeroizing<String>)>>);
-
-impl Masks {
-    pub fn remember(&self, name: &str, value: &Zeroizing<String>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.iter().any(|(_, other)| *other == *value) {
-            known.push((name.to_owned(), value.clone()));
-            // A longer one may hold a shorter one.
-            known.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
-        }
-    }
-
-    /// The text with every value replaced by its placeholder.
-    pub fn mask(&self, text: String) -> String {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = text;
-        for (name, value) in known.iter().filter(|(_, value)| value.len() >= SHORTEST_MASKED) {
-            if text.contains(value.as_str()) {
-                text = text.replace(value.as_str(), &format!("{PLACEHOLDER}{name}{PLACEHOLDER_END}"));
-            }
-        }
-        text
-    }
 }
 
 pub fn has_placeholder(text: &str) -> bool {
@@ -94,14 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_goes_in_and_comes_back_masked() {
-        let masks = Masks::default();
-        masks.remember("SHORT", &secret("hunter"));
-        masks.remember("LONG", &secret("hunter2-and-more"));
-        masks.remember("TINY", &secret("ab"));
-
+    fn a_value_goes_in_where_its_placeholder_stands() {
         assert_eq!(*put_in(&secret("<{{secret:LONG}}>"), "LONG", &secret("v")), "<v>");
-        let seen = masks.mask("hunter2-and-more, hunter, cab".to_owned());
-        assert_eq!(seen, "{{secret:LONG}}, {{secret:SHORT}}, cab");
     }
 }

@@ -24,10 +24,7 @@ use super::{
     App,
     problem::{self, Refused},
 };
-use crate::gate::{
-    clock,
-    servers::{Verb, results},
-};
+use crate::gate::{clock, servers::Verb};
 
 /// The desktop, and the server.
 type Named = Path<(String, String)>;
@@ -96,11 +93,8 @@ pub async fn try_tool(
     let answered = app.servers.try_tool(&name, &tool, &input).await.map_err(Refused)?;
     let took_ms = started.elapsed().as_millis() as u64;
     let (is_error, text) = match answered {
-        Ok(result) => {
-            let outcome = results::read_apart(result).await;
-            (outcome.is_error, outcome.words())
-        }
+        Ok(outcome) => (outcome.is_error, outcome.words()),
         Err(words) => (true, words),
     };
-    Ok(Json(McpTried { is_error, text: app.servers.masks().mask(text), took_ms }))
+    Ok(Json(McpTried { is_error, text, took_ms }))
 }

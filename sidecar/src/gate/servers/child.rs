@@ -17,10 +17,16 @@ use tokio_util::{
 };
 
 use super::{End, MAX_MESSAGE, logs::Logs};
-use crate::link::child::{Frames, FromChild, MAX, ToChild};
+use crate::link::{
+    child::{Frames, FromChild, MAX, ToChild},
+    pace::Pace,
+};
 
 /// What is read ahead of who reads messages.
 const AHEAD: usize = 256 << 10;
+/// Of what it complains, in bytes a second. A desk reads no more than half of that; one that does not keep to it waits
+/// here with all that it sends.
+const COMPLAINTS: usize = 512 << 10;
 /// For the link to take the word to stop.
 const TAKES_WITHIN: Duration = Duration::from_secs(2);
 
@@ -63,9 +69,16 @@ struct Inward {
 impl Inward {
     async fn carry(mut self, from: OwnedReadHalf) -> End {
         let mut frames = FramedRead::new(from, Frames::<FromChild>::default());
+        let mut complaints = Pace::new(COMPLAINTS);
         while let Some(Ok(frame)) = frames.next().await {
             match frame {
-                FromChild::Error(bytes) => self.logs.printed(&bytes),
+                FromChild::Error(bytes) => {
+                    self.logs.printed(&bytes);
+                    complaints.spend(bytes.len());
+                    complaints.ready().await;
+                    // All that the gate does, it does on this thread.
+                    tokio::task::yield_now().await;
+                }
                 FromChild::Output(bytes) => self.output(&bytes).await,
                 FromChild::Ended(_) if self.too_long => return End::TooLong,
                 FromChild::Ended(exit) => return End::Exited(exit),
@@ -145,4 +158,35 @@ async fn part(from: &mut ReadHalf<DuplexStream>, buffer: &mut BytesMut) -> Optio
 async fn late(stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(TAKES_WITHIN).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::link::child::Exit;
+
+    #[tokio::test]
+    async fn a_flood_of_complaints_is_taken_slowly_whatever_the_desk_does() {
+        let (link, desk) = UnixStream::pair().unwrap();
+        let (child, _messages) = Child::new(link, Logs::new(Arc::default()));
+        let flood = async {
+            let mut frames = FramedWrite::new(desk, Frames::<ToChild>::default());
+            for _ in 0..2 * COMPLAINTS / MAX {
+                frames.send(FromChild::Error(vec![b'\n'; MAX].into())).await.unwrap();
+            }
+            frames.send(FromChild::Ended(Exit { code: Some(0), signal: None })).await.unwrap();
+            frames
+        };
+        let began = Instant::now();
+
+        let (end, _open) = tokio::join!(child.run(CancellationToken::new()), flood);
+
+        assert!(matches!(end, End::Exited(_)));
+        // The first second's worth is free.
+        assert!(began.elapsed() >= Duration::from_millis(950), "{:?}", began.elapsed());
+    }
 }

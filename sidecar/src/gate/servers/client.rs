@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 use super::{logs::Logs, offer};
 
 const MAX_PAGES: usize = 64;
+/// Of all pages together, as far as they are kept, in bytes.
+const MAX_LIST: usize = 4 << 20;
 
 /// What a server may ask of us: nothing. What it tells goes into its log.
 pub(super) struct Client {
@@ -37,7 +39,8 @@ impl ClientHandler for Client {
             serde_json::Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        self.logs.say(&format!("{:?}: {text}", message.level).to_lowercase());
+        // The text stays as it is, so that a secret in it is found.
+        self.logs.say(&format!("{}: {text}", format!("{:?}", message.level).to_lowercase()));
     }
 }
 
@@ -46,15 +49,22 @@ pub(super) async fn list(peer: &Peer<RoleClient>) -> Result<Vec<McpTool>, String
     if peer.peer_info().is_some_and(|info| info.capabilities.tools.is_none()) {
         return Ok(Vec::new());
     }
-    let (mut tools, mut cursor) = (Vec::new(), None);
+    let (mut tools, mut size, mut cursor) = (Vec::new(), 0, None);
     for _ in 0..MAX_PAGES {
         let page = PaginatedRequestParams::default().with_cursor(cursor);
         let page = peer.list_tools(Some(page)).await.map_err(|error| format!("it does not list its tools: {error}"))?;
-        tools.extend(page.tools.into_iter().take(offer::MAX_TOOLS + 1).map(|tool| McpTool {
-            name: tool.name.into_owned(),
-            description: tool.description.unwrap_or_default().into_owned(),
-            input_schema: serde_json::Value::Object((*tool.input_schema).clone()),
-        }));
+        for tool in page.tools.into_iter().take(offer::MAX_TOOLS + 1) {
+            let tool = McpTool {
+                name: tool.name.into_owned(),
+                description: tool.description.unwrap_or_default().into_owned(),
+                input_schema: serde_json::Value::Object((*tool.input_schema).clone()),
+            };
+            size += tool.name.len() + tool.description.len() + tool.input_schema.to_string().len();
+            if size > MAX_LIST {
+                return Err(format!("it lists more than {} MiB of tools", MAX_LIST >> 20));
+            }
+            tools.push(tool);
+        }
         cursor = page.next_cursor;
         if cursor.is_none() || tools.len() > offer::MAX_TOOLS {
             break;

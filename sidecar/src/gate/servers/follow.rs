@@ -1,10 +1,12 @@
 //! Keeping to control's list of servers: what is new starts, what has changed starts again, what is gone ends.
 
+use std::sync::Arc;
+
 use protocol::mcp::{McpServerConfig, McpServers, McpState};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Known, Life, Logs, MAX_SERVERS, ORDERS, Order, Servers, Standing, Verb};
+use super::{Known, Life, Logs, MAX_SERVERS, Masks, ORDERS, Order, Servers, Standing, Verb};
 use crate::gate::{
     edge::EdgeError,
     patience::{Backoff, Told},
@@ -70,18 +72,20 @@ impl Servers {
         let (config, configured) = watch::channel(config);
         let (standing, stands) = watch::channel(Standing::of(McpState::Stopped, None));
         let (orders, ordered) = mpsc::channel(ORDERS);
-        let (logs, gone) = (Logs::new(self.masks().clone()), self.0.stop.child_token());
+        let masks = Arc::new(Masks::over(self.masks().clone()));
+        let (logs, gone) = (Logs::new(masks.clone()), self.0.stop.child_token());
         let life = Life {
             world: self.0.world.clone(),
             name,
             config: configured,
             standing,
             orders: ordered,
+            masks: masks.clone(),
             logs: logs.clone(),
             gone: gone.clone(),
         };
         self.0.tasks.spawn(life.live());
-        let known = Known { config, orders, standing: stands, logs, gone };
+        let known = Known { config, orders, standing: stands, masks, logs, gone };
         if autostart {
             known.want(Verb::Start);
         }

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    End, Running, Standing, World,
+    End, Masks, Running, Standing, World,
     client::list,
     logs::Logs,
     offer::{self, Offered},
@@ -52,6 +52,8 @@ pub(super) struct Life {
     pub(super) config: watch::Receiver<McpServerConfig>,
     pub(super) standing: watch::Sender<Standing>,
     pub(super) orders: mpsc::Receiver<Order>,
+    /// What is hidden in all that it says.
+    pub(super) masks: Arc<Masks>,
     pub(super) logs: Logs,
     /// It is no longer wanted at all.
     pub(super) gone: CancellationToken,
@@ -110,9 +112,13 @@ impl Life {
         let changed = Arc::new(Notify::new());
         let deadline = tokio::time::sleep(self.world.bounds.start);
         tokio::pin!(deadline);
-        let (world, logs) = (self.world.clone(), self.logs.clone());
+        let (world, masks, logs) = (self.world.clone(), self.masks.clone(), self.logs.clone());
+        let lease = self.world.lease.clone();
         let way = tokio::select! {
-            way = way::open(&world, &logs, config, changed.clone()) => way,
+            biased;
+            // The desk starts nothing then, and that is no failure of the server.
+            () = lease.taken() => return Next::Again,
+            way = way::open(&world, (&masks, &logs), config, changed.clone()) => way,
             () = &mut deadline => Err(self.late()),
             next = interrupted(&mut self.orders, &self.gone, done, false) => return next,
         };
@@ -120,7 +126,6 @@ impl Life {
             Ok(way) => way,
             Err(why) => return self.failed(why, None),
         };
-        let lease = self.world.lease.clone();
         let begun = tokio::select! {
             biased;
             next = interrupted(&mut self.orders, &self.gone, done, false) => Err(Some(next)),
@@ -241,7 +246,7 @@ impl Life {
             Some(last) => format!("{why}: {last}"),
             None => why,
         };
-        let why: String = self.world.masks.mask(why).chars().take(1_000).collect();
+        let why: String = self.masks.mask(why).chars().take(1_000).collect();
         self.logs.say(&format!("[failed: {why}]"));
         Next::Failed(why)
     }
@@ -273,8 +278,15 @@ impl Life {
 
     fn take(&self, listed: Vec<McpTool>) -> Arc<[Offered]> {
         // A server may have been given secrets, and may say them anywhere.
-        let listed = listed.into_iter().map(|tool| self.masked(tool)).collect();
-        let (offered, remarks) = offer::take(&self.name, listed);
+        let (listed, telling): (Vec<_>, Vec<_>) = listed
+            .into_iter()
+            .map(|tool| self.masked(tool))
+            .partition(|tool| self.masks.mask(tool.name.clone()) == tool.name);
+        let (offered, mut remarks) = offer::take(&self.name, listed);
+        // By another name it could not be called.
+        remarks.extend(
+            telling.iter().map(|tool| format!("the tool '{}' is left out: its name tells a secret", tool.name)),
+        );
         for remark in remarks {
             self.logs.say(&format!("[{remark}]"));
         }
@@ -282,7 +294,7 @@ impl Life {
     }
 
     fn masked(&self, tool: McpTool) -> McpTool {
-        let masks = &self.world.masks;
+        let masks = &self.masks;
         let schema = masks.mask(tool.input_schema.to_string());
         McpTool {
             name: tool.name,

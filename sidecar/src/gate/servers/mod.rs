@@ -1,5 +1,6 @@
 //! The MCP servers that a user added to this desktop: which there are, how each stands, and calls of their tools.
 
+mod answers;
 mod child;
 mod client;
 mod follow;
@@ -37,9 +38,10 @@ use self::{
     life::{Life, Order},
     logs::Logs,
     offer::Offered,
+    results::Outcome,
 };
 use super::{
-    agent::{journal::Journal, secrets::Masks},
+    agent::{journal::Journal, masks::Masks},
     clock,
     desk::Desk,
     lease::Lease,
@@ -110,6 +112,8 @@ struct Known {
     config: watch::Sender<McpServerConfig>,
     orders: mpsc::Sender<Order>,
     standing: watch::Receiver<Standing>,
+    /// What is hidden in all that it says.
+    masks: Arc<Masks>,
     logs: Logs,
     gone: CancellationToken,
 }
@@ -136,6 +140,8 @@ enum End {
     Exited(Exit),
     /// It sent more than a message may have.
     TooLong,
+    /// It asks, and does not take the answers.
+    Untaken,
     /// It closed its output, and stays.
     Silent,
     /// The desk is gone.
@@ -160,7 +166,7 @@ impl Servers {
         Self(Arc::new(Inner { world, known, look: Notify::new(), reading: Default::default(), tasks, stop }))
     }
 
-    /// What is masked in all that servers say.
+    /// The secrets that are masked wherever they come back.
     pub fn masks(&self) -> &Arc<Masks> {
         &self.0.world.masks
     }
@@ -226,8 +232,8 @@ impl Servers {
         Ok(known.status(name))
     }
 
-    /// Calls a tool by what the model calls it; the error is what the model reads.
-    pub async fn call(&self, called: &str, input: &Value) -> Result<CallToolResult, String> {
+    /// Calls a tool by what the model calls it; the error is what the model reads. Nothing of both has to be masked.
+    pub async fn call(&self, called: &str, input: &Value) -> Result<Outcome, String> {
         let all: Vec<(String, Known)> =
             self.known().iter().map(|(name, known)| (name.clone(), known.clone())).collect();
         for (name, known) in &all {
@@ -246,12 +252,7 @@ impl Servers {
     }
 
     /// Calls a tool of this server by the server's own name for it.
-    pub async fn try_tool(
-        &self,
-        name: &str,
-        tool: &str,
-        input: &Value,
-    ) -> Result<Result<CallToolResult, String>, Problem> {
+    pub async fn try_tool(&self, name: &str, tool: &str, input: &Value) -> Result<Result<Outcome, String>, Problem> {
         let known = self.find(name)?;
         if let Some(running) = known.running()
             && !running.tools.iter().any(|offered| offered.tool.name == tool)
@@ -282,8 +283,13 @@ impl Known {
         McpStatus { name: name.to_owned(), state, reason, since, tools }
     }
 
+    async fn call(&self, name: &str, tool: &str, input: &Value, within: Duration) -> Result<Outcome, String> {
+        let result = self.ask(name, tool, input, within).await?;
+        Ok(results::read_apart(result, self.masks.clone()).await)
+    }
+
     /// Dropping the future tells the server that nobody waits any more.
-    async fn call(&self, name: &str, tool: &str, input: &Value, within: Duration) -> Result<CallToolResult, String> {
+    async fn ask(&self, name: &str, tool: &str, input: &Value, within: Duration) -> Result<CallToolResult, String> {
         let Some(running) = self.running() else { return Err(self.is_not_running(name)) };
         let Ok(_place) = running.calls.try_acquire() else {
             return Err(format!("Error: the MCP server {name} has too much to do: wait, and try again"));
@@ -306,7 +312,7 @@ impl Known {
                 Err(format!("Error: the MCP server {name} wants to ask or to go on by itself, which it cannot here"))
             }
             Ok(Err(ServiceError::McpError(error))) => {
-                Err(format!("Error: the MCP server {name} says: {}", short(&error.message)))
+                Err(format!("Error: the MCP server {name} says: {}", self.shown(&error.message)))
             }
             Ok(Err(error)) => {
                 // Why it is so is known in a moment.
@@ -314,7 +320,7 @@ impl Known {
                 match tokio::time::timeout(LAST_WORDS, ended).await {
                     Ok(_) => Err(self.is_not_running(name)),
                     Err(_) => {
-                        Err(format!("Error: the MCP server {name} gave no answer: {}", short(&error.to_string())))
+                        Err(format!("Error: the MCP server {name} gave no answer: {}", self.shown(&error.to_string())))
                     }
                 }
             }
@@ -322,15 +328,16 @@ impl Known {
         }
     }
 
+    /// Masked before it is cut, so that no half of a secret is left.
+    fn shown(&self, error: &str) -> String {
+        self.masks.mask(error.to_owned()).chars().take(MAX_ERROR).collect()
+    }
+
     fn is_not_running(&self, name: &str) -> String {
         let standing = self.standing.borrow();
         let why = standing.reason.clone().unwrap_or_else(|| standing.state.as_str().to_owned());
         format!("Error: the MCP server {name} is not running: {why}")
     }
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(MAX_ERROR).collect()
 }
 
 impl Standing {
@@ -348,6 +355,7 @@ impl End {
         match self {
             End::Exited(exit) => format!("it ended with {exit}"),
             End::TooLong => format!("it sent a message of more than {} MiB", MAX_MESSAGE >> 20),
+            End::Untaken => "it does not take the answers to what it asks".to_owned(),
             End::Silent => "it closed its output".to_owned(),
             End::Lost => "the desktop's helper has ended".to_owned(),
             End::Left => "left".to_owned(),

@@ -109,19 +109,33 @@ mod tests {
         let (offered, remarks) = take(
             "s",
             vec![
-                tool("good", json!({"type": "object", "anyOf": [{}]})),
+                tool("good", json!({"type": "object", "anyOf": [{}], "oneOf": [{}], "allOf": [{}]})),
                 tool("good", json!({})),
                 tool("large", large),
                 tool("list", json!({"type": "array"})),
                 tool("none", Value::Null),
                 tool("named", json!({"properties": {"a b": {}}})),
+                tool("endless", json!({"properties": {"x".repeat(65): {}}})),
                 tool("", json!({})),
+                tool(&"x".repeat(201), json!({})),
             ],
         );
 
         assert_eq!(offered.iter().map(|o| o.tool.name.as_str()).collect::<Vec<_>>(), ["good"]);
         assert_eq!(offered[0].tool.input_schema, json!({"type": "object"}));
-        assert_eq!(remarks.len(), 7, "{remarks:#?}");
+        assert_eq!(remarks.len(), 11, "{remarks:#?}");
+    }
+
+    #[test]
+    fn what_is_just_within_bounds_is_offered_as_it_is() {
+        let room = MAX_SCHEMA - json!({"type": "object", "description": ""}).to_string().len();
+        let schema = json!({"type": "object", "description": "x".repeat(room)});
+        let (name, input) = ("x".repeat(MAX_NAME), json!({"type": "object", "properties": {"x".repeat(64): {}}}));
+
+        let (offered, remarks) = take("s", vec![tool("large", schema.clone()), tool(&name, input.clone())]);
+
+        let schemas: Vec<&Value> = offered.iter().map(|o| &o.tool.input_schema).collect();
+        assert_eq!((schemas, remarks.len()), (vec![&schema, &input], 0), "{remarks:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -23,14 +23,18 @@ use rmcp::{
 };
 use rustls::pki_types::ServerName;
 use sse_stream::{Sse, SseStream};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Semaphore,
+    time::Instant,
+};
 use tokio_rustls::TlsConnector;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::MAX_MESSAGE;
-use crate::gate::desk::Desk;
+use crate::gate::{agent::masks::Masks, desk::Desk};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
@@ -39,6 +43,10 @@ const JSON: &str = "application/json";
 const MAX_HEADERS: usize = 64 << 10;
 const MAX_REFUSAL: usize = 4 << 10;
 const TLS_WITHIN: Duration = Duration::from_secs(10);
+/// At once, to one server: as many as it may be called, and some. All servers share what the desk allows.
+const MAX_CONNECTIONS: usize = 24;
+/// Between two times that its events are asked for. How soon it wants to be asked again is its own word.
+const EVENTS_REST: Duration = Duration::from_secs(1);
 /// These are HTTP's and MCP's own business.
 const RESERVED: [&str; 9] = [
     "accept",
@@ -65,6 +73,10 @@ struct Inner {
     authority: HeaderValue,
     path: String,
     headers: HeaderMap,
+    masks: Arc<Masks>,
+    connections: Arc<Semaphore>,
+    /// When its events may be asked for again.
+    events_at: Mutex<Instant>,
     tasks: TaskTracker,
     over: CancellationToken,
     /// It sent more than is taken.
@@ -80,7 +92,12 @@ type Error = StreamableHttpError<Failure>;
 
 impl Remote {
     /// The error is for a person.
-    pub(super) fn new(desk: Desk, url: &str, headers: &BTreeMap<String, Zeroizing<String>>) -> Result<Self, String> {
+    pub(super) fn new(
+        desk: Desk,
+        masks: Arc<Masks>,
+        url: &str,
+        headers: &BTreeMap<String, Zeroizing<String>>,
+    ) -> Result<Self, String> {
         let url = Url::parse(url).map_err(|error| format!("its address cannot be read: {error}"))?;
         let host = url.host_str().ok_or("its address names no host")?.trim_matches(['[', ']']).to_owned();
         let port = url.port_or_known_default().ok_or("its address names no port")?;
@@ -105,6 +122,9 @@ impl Remote {
             authority: HeaderValue::from_str(&authority).map_err(|_| "its address names no host")?,
             path,
             headers: headers_of(headers)?,
+            masks,
+            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            events_at: Mutex::new(Instant::now()),
             tasks: TaskTracker::new(),
             over: CancellationToken::new(),
             too_long: CancellationToken::new(),
@@ -143,12 +163,15 @@ impl Remote {
         for (name, value) in more {
             headers.insert(name, value);
         }
+        let place = self.0.connections.clone().try_acquire_owned();
+        let place = place.map_err(|_| failure(format!("{MAX_CONNECTIONS} connections to it are open already")))?;
         let line = self.connect().await?;
         let mut http = hyper::client::conn::http1::Builder::new();
         let (mut sender, connection) =
             http.max_buf_size(MAX_HEADERS).handshake(TokioIo::new(line)).await.map_err(failure)?;
         let over = self.0.over.clone();
         self.0.tasks.spawn(async move {
+            let _place = place;
             tokio::select! { _ = connection => {}, () = over.cancelled() => {} }
         });
         sender.send_request(request).await.map_err(failure)
@@ -173,6 +196,31 @@ impl Remote {
             }
             Err(error) => Err(failure(error)),
         }
+    }
+
+    /// Waits until the events may be asked for.
+    async fn rest(&self) {
+        let at = {
+            let mut next = self.0.events_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = (*next).max(Instant::now());
+            *next = at + EVENTS_REST;
+            at
+        };
+        tokio::time::sleep_until(at).await;
+    }
+
+    async fn refused(&self, status: StatusCode, body: Incoming) -> Error {
+        let body = http_body_util::Limited::new(body, MAX_REFUSAL).collect().await;
+        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+        // Masked before it is cut, so that no half of a secret is left.
+        let said = self.0.masks.mask(String::from_utf8_lossy(&body).into_owned());
+        let said: String = said.chars().take(200).collect();
+        let hint = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => " (check its headers)",
+            status if status.is_redirection() => " (redirects are not followed: give the address that it leads to)",
+            _ => "",
+        };
+        failure(format!("it answered {status}{hint} {said}").trim_end())
     }
 
     fn events(&self, body: Incoming) -> BoxStream<'static, Result<Sse, SseError>> {
@@ -209,7 +257,7 @@ impl StreamableHttpClient for Remote {
         let named = response.headers().get(SESSION).and_then(|name| name.to_str().ok()).map(str::to_owned);
         match (status, kind) {
             (StatusCode::ACCEPTED | StatusCode::NO_CONTENT, _) => Ok(StreamableHttpPostResponse::Accepted),
-            (status, _) if !status.is_success() => Err(refused(status, response.into_body()).await),
+            (status, _) if !status.is_success() => Err(self.refused(status, response.into_body()).await),
             (_, Kind::Events) => Ok(StreamableHttpPostResponse::Sse(self.events(response.into_body()), named)),
             (_, Kind::Json) => {
                 let body = self.whole(response.into_body()).await?;
@@ -251,12 +299,13 @@ impl StreamableHttpClient for Remote {
         if let Some(last) = last_event {
             headers.insert(LAST_EVENT, HeaderValue::from_str(&last).map_err(failure)?);
         }
+        self.rest().await;
         let response = self.send(Method::GET, Bytes::new(), session.as_deref(), headers).await?;
         match (response.status(), kind(response.headers())) {
             (StatusCode::METHOD_NOT_ALLOWED, _) => Err(StreamableHttpError::ServerDoesNotSupportSse),
             (status, Kind::Events) if status.is_success() => Ok(self.events(response.into_body())),
             (status, _) if status.is_success() => Err(StreamableHttpError::ServerDoesNotSupportSse),
-            (status, _) => Err(refused(status, response.into_body()).await),
+            (status, _) => Err(self.refused(status, response.into_body()).await),
         }
     }
 }
@@ -273,18 +322,6 @@ fn kind(headers: &HeaderMap) -> Kind {
         Some(kind) if kind.starts_with(JSON.as_bytes()) => Kind::Json,
         _ => Kind::Other,
     }
-}
-
-async fn refused(status: StatusCode, body: Incoming) -> Error {
-    let body = http_body_util::Limited::new(body, MAX_REFUSAL).collect().await;
-    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-    let said: String = String::from_utf8_lossy(&body).chars().take(200).collect();
-    let hint = match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => " (check its headers)",
-        status if status.is_redirection() => " (redirects are not followed: give the address that it leads to)",
-        _ => "",
-    };
-    failure(format!("it answered {status}{hint} {said}").trim_end())
 }
 
 /// Ends with an error as soon as an event is larger than a message may be.
@@ -364,7 +401,56 @@ fn failure(error: impl ToString) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{io::AsyncReadExt, net::UnixListener, sync::watch, task::JoinSet, time::timeout};
+
     use super::*;
+    use crate::link::{Answer, Call, frame};
+
+    const WITHIN: Duration = Duration::from_secs(5);
+
+    /// A server to which the desk connects, and which never says anything; and how often it was asked.
+    fn silent() -> (Remote, watch::Receiver<usize>, tempfile::TempDir, JoinSet<()>) {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("desk")).unwrap();
+        let (asked, count) = watch::channel(0);
+        let mut desk = JoinSet::new();
+        desk.spawn(async move {
+            let mut open = Vec::new();
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _: Call = frame::read_json(&mut stream).await.unwrap();
+                frame::write_json(&mut stream, &Answer::Done).await.unwrap();
+                stream.read_u8().await.unwrap();
+                open.push(stream);
+                asked.send_modify(|asked| *asked += 1);
+            }
+        });
+        let way = Desk::new(folder.path().join("desk"), None);
+        let remote = Remote::new(way, Arc::default(), "http://localhost:1/mcp", &BTreeMap::new()).unwrap();
+        (remote, count, folder, desk)
+    }
+
+    async fn ask(remote: Remote) -> Result<StatusCode, String> {
+        let asked = remote.send(Method::POST, Bytes::new(), None, HashMap::new()).await;
+        asked.map(|response| response.status()).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn one_server_has_so_many_connections_and_gets_one_back_when_a_call_is_given_up() {
+        let (remote, mut count, _folder, _desk) = silent();
+        let mut asked = JoinSet::new();
+        for _ in 0..MAX_CONNECTIONS {
+            asked.spawn(ask(remote.clone()));
+        }
+        timeout(WITHIN, count.wait_for(|count| *count == MAX_CONNECTIONS)).await.unwrap().unwrap();
+
+        let refused = timeout(WITHIN, ask(remote.clone())).await.unwrap().unwrap_err();
+        asked.shutdown().await;
+
+        assert!(refused.contains("24 connections to it are open already"), "{refused}");
+        let all = remote.0.connections.acquire_many(MAX_CONNECTIONS as u32);
+        assert!(timeout(WITHIN, all).await.is_ok());
+    }
 
     fn headers(name: &str, value: &str) -> BTreeMap<String, Zeroizing<String>> {
         BTreeMap::from([(name.to_owned(), Zeroizing::new(value.to_owned()))])

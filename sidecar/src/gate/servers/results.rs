@@ -1,19 +1,26 @@
 //! What a tool of a server answered, as a model and people may see it.
 
+use std::{io::Cursor, sync::Arc};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use protocol::desktop::Size;
 use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
 
 use crate::{
-    gate::{agent::sight, desk::Shot},
+    gate::{
+        agent::{masks::Masks, sight},
+        desk::Shot,
+    },
     link::Format,
 };
 
 /// Of a result, in characters.
 const MAX_TEXT: usize = 100_000;
 const MAX_PICTURES: usize = 8;
-/// What a picture may take in memory while it is looked at.
+/// What a PNG may take in memory while it is looked at.
 const MAX_PIXELS: usize = 64 << 20;
+/// Of a JPEG: each has to be decoded over the whole picture, and those that are made have about ten.
+const MAX_SCANS: u32 = 50;
 
 pub struct Outcome {
     pub is_error: bool,
@@ -25,11 +32,12 @@ pub enum Part {
     Picture(Shot, Format),
 }
 
-/// Decodes pictures, so it takes its time.
-pub fn read(result: CallToolResult) -> Outcome {
+/// Decodes pictures, so it takes its time. Texts are masked before they are cut, so that no half of a secret is left.
+pub fn read(result: CallToolResult, masks: &Masks) -> Outcome {
     let mut parts = Vec::new();
     let (mut room, mut cut, mut pictures) = (MAX_TEXT, 0, 0);
     let mut tell = |parts: &mut Vec<Part>, text: &str| {
+        let text = masks.mask(text.to_owned());
         let kept: String = text.chars().take(room).collect();
         let length = kept.chars().count();
         room -= length;
@@ -38,6 +46,7 @@ pub fn read(result: CallToolResult) -> Outcome {
             parts.push(Part::Text(kept));
         }
     };
+    let short = |text: &str| -> String { masks.mask(text.to_owned()).chars().take(500).collect() };
     for block in &result.content {
         match block {
             ContentBlock::Text(text) => tell(&mut parts, &text.text),
@@ -79,9 +88,9 @@ pub fn read(result: CallToolResult) -> Outcome {
 }
 
 /// The same, where it keeps nothing else waiting.
-pub async fn read_apart(result: CallToolResult) -> Outcome {
+pub async fn read_apart(result: CallToolResult, masks: Arc<Masks>) -> Outcome {
     let failed = || Outcome { is_error: true, parts: vec![Part::Text("Error: the result cannot be read".to_owned())] };
-    tokio::task::spawn_blocking(move || read(result)).await.unwrap_or_else(|_| failed())
+    tokio::task::spawn_blocking(move || read(result, &masks)).await.unwrap_or_else(|_| failed())
 }
 
 impl Outcome {
@@ -101,33 +110,47 @@ impl Outcome {
 /// A picture that a provider takes; it would refuse every later request of a session that holds one which it does not.
 fn picture(data: &str) -> Option<(Shot, Format)> {
     let bytes = STANDARD.decode(data).ok()?;
-    let (size, format) = if bytes.starts_with(b"\x89PNG") {
-        (png_size(&bytes)?, Format::Png)
-    } else {
-        (jpeg_size(&bytes)?, Format::Jpeg { quality: 80 })
-    };
+    let is_png = bytes.starts_with(b"\x89PNG");
+    let format = if is_png { Format::Png } else { Format::Jpeg { quality: 80 } };
+    let size = if is_png { png_size(&bytes) } else { jpeg_size(&bytes) }?;
     let shot = Shot { bytes, picture: size, screen: size };
-    sight::is_acceptable(&shot, format).then_some((shot, format))
+    // Nothing is decoded that is too large anyhow.
+    if !sight::is_acceptable(&shot, format) {
+        return None;
+    }
+    let decoded = if is_png { decode_png(&shot.bytes) } else { decode_jpeg(&shot.bytes, size) };
+    decoded.map(|()| (shot, format))
 }
 
-/// Of one that can be decoded to its end.
 fn png_size(bytes: &[u8]) -> Option<Size> {
-    let limits = png::Limits { bytes: MAX_PIXELS };
-    let mut reader = png::Decoder::new_with_limits(std::io::Cursor::new(bytes), limits).read_info().ok()?;
-    let (width, height) = (reader.info().width, reader.info().height);
+    let reader = png_reader(bytes)?;
+    Some(Size { width: reader.info().width, height: reader.info().height })
+}
+
+/// To its end.
+fn decode_png(bytes: &[u8]) -> Option<()> {
+    let mut reader = png_reader(bytes)?;
     let length = reader.output_buffer_size().filter(|length| *length <= MAX_PIXELS)?;
     reader.next_frame(&mut vec![0; length]).ok()?;
-    reader.finish().ok()?;
-    Some(Size { width, height })
+    reader.finish().ok()
+}
+
+fn png_reader(bytes: &[u8]) -> Option<png::Reader<Cursor<&[u8]>>> {
+    png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: MAX_PIXELS }).read_info().ok()
 }
 
 fn jpeg_size(bytes: &[u8]) -> Option<Size> {
     let header = turbojpeg::read_header(bytes).ok()?;
-    if header.width.checked_mul(header.height)? > MAX_PIXELS / 3 {
-        return None;
-    }
-    turbojpeg::decompress(bytes, turbojpeg::PixelFormat::RGB).ok()?;
     Some(Size { width: u32::try_from(header.width).ok()?, height: u32::try_from(header.height).ok()? })
+}
+
+fn decode_jpeg(bytes: &[u8], Size { width, height }: Size) -> Option<()> {
+    let (width, height) = (width as usize, height as usize);
+    let pixels = &mut vec![0; width * 3 * height][..];
+    let image = turbojpeg::Image { pixels, width, pitch: width * 3, height, format: turbojpeg::PixelFormat::RGB };
+    let mut decompressor = turbojpeg::Decompressor::new().ok()?;
+    decompressor.set_scan_limit(MAX_SCANS).ok()?;
+    decompressor.decompress(bytes, image).ok()
 }
 
 fn unseen(what: &str, data: &str) -> String {
@@ -138,15 +161,16 @@ fn size(data: &str) -> String {
     format!("{} kB", (data.len() / 4 * 3).div_ceil(1000))
 }
 
-fn short(text: &str) -> String {
-    text.chars().take(500).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use zeroize::Zeroizing;
 
     use super::*;
+
+    fn read(result: CallToolResult) -> Outcome {
+        super::read(result, &Masks::default())
+    }
 
     fn result(content: serde_json::Value) -> CallToolResult {
         serde_json::from_value(json!({"content": content})).unwrap()
@@ -176,20 +200,57 @@ mod tests {
         assert_eq!(outcome.words().matches("that cannot be shown").count(), 3, "{}", outcome.words());
     }
 
-    #[test]
-    fn a_picture_of_a_photograph_is_shown() {
-        let pixels = turbojpeg::Image {
-            pixels: &[0; 48][..],
-            width: 4,
-            pitch: 12,
-            height: 4,
-            format: turbojpeg::PixelFormat::RGB,
-        };
-        let jpeg = turbojpeg::compress(pixels, 80, turbojpeg::Subsamp::Sub2x2).unwrap();
+    fn photograph(width: usize) -> Vec<u8> {
+        let pixels = &vec![0; width * 12][..];
+        let format = turbojpeg::PixelFormat::RGB;
+        let image = turbojpeg::Image { pixels, width, pitch: width * 3, height: 4, format };
+        turbojpeg::compress(image, 80, turbojpeg::Subsamp::Sub2x2).unwrap().to_vec()
+    }
 
-        let outcome = read(result(json!([image(&jpeg)])));
+    #[test]
+    fn a_photograph_is_shown_unless_it_is_too_large() {
+        let outcome = read(result(json!([image(&photograph(4)), image(&photograph(2001))])));
 
         assert!(matches!(&outcome.parts[0], Part::Picture(_, Format::Jpeg { .. })), "{}", outcome.words());
+        assert_eq!(outcome.words().matches("that cannot be shown").count(), 1, "{}", outcome.words());
+    }
+
+    /// A grey picture of one block in so many scans, each of which holds one coefficient, and is as it should be.
+    fn progressive(scans: u8) -> Vec<u8> {
+        let table = |class: u8| [&[0xff, 0xc4, 0, 20, class, 1][..], &[0; 15], &[0]].concat();
+        let mut bytes = vec![0xff, 0xd8, 0xff, 0xdb, 0, 67, 0];
+        bytes.extend([1; 64]);
+        bytes.extend([0xff, 0xc2, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0]);
+        bytes.extend([table(0), table(0x10)].concat());
+        for coefficient in 0..scans {
+            bytes.extend([0xff, 0xda, 0, 8, 1, 1, 0, coefficient, coefficient, 0, 0x7f]);
+        }
+        bytes.extend([0xff, 0xd9]);
+        bytes
+    }
+
+    #[test]
+    fn a_picture_of_many_scans_is_not_decoded_to_its_end() {
+        let outcome = read(result(json!([image(&progressive(12)), image(&progressive(60))])));
+
+        assert!(matches!(&outcome.parts[0], Part::Picture(_, Format::Jpeg { .. })), "{}", outcome.words());
+        assert_eq!(outcome.words().matches("that cannot be shown").count(), 1, "{}", outcome.words());
+    }
+
+    #[test]
+    fn a_secret_at_the_cut_is_masked_before_it() {
+        let masks = Masks::default();
+        masks.remember("KEY", &Zeroizing::new("hunter2-and-more".to_owned()));
+        let text = |before: usize| format!("{}hunter2-and-more", "x".repeat(before));
+        let link = |before| json!({"type": "resource_link", "uri": text(before), "name": "c"});
+
+        let long = super::read(result(json!([{"type": "text", "text": text(MAX_TEXT - 5)}])), &masks);
+        let linked = super::read(result(json!([link(495)])), &masks);
+
+        for outcome in [long, linked] {
+            let words = outcome.words();
+            assert!(words.contains("x{{sec") && !words.contains("hunt"), "{}", &words[words.len() - 80..]);
+        }
     }
 
     #[test]

@@ -12,8 +12,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{End, MAX_MESSAGE, World, child::Child, client::Client, logs::Logs, remote::Remote};
-use crate::{gate::agent::secrets, link::child::Variables};
+use super::{End, MAX_MESSAGE, World, answers::Answers, child::Child, client::Client, logs::Logs, remote::Remote};
+use crate::{
+    gate::agent::{masks::Masks, secrets},
+    link::child::Variables,
+};
 
 pub(super) type Service = RunningService<RoleClient, Client>;
 pub(super) type Serving = Pin<Box<dyn Future<Output = Result<Service, ClientInitializeError>> + Send>>;
@@ -32,7 +35,7 @@ pub(super) struct Way {
 /// Opens it; the error is for a person.
 pub(super) async fn open(
     world: &World,
-    logs: &Logs,
+    (masks, logs): (&Arc<Masks>, &Logs),
     config: McpServerConfig,
     changed: Arc<Notify>,
 ) -> Result<Way, String> {
@@ -41,7 +44,7 @@ pub(super) async fn open(
     let ends = stop.clone();
     match config.transport {
         McpTransport::Stdio { command, args, env } => {
-            let env = filled(world, env).await?;
+            let env = filled(world, masks, env).await?;
             let env = Variables(env.into_iter().map(|(name, value)| (name, value.to_string())).collect());
             let link = world.desk.child(command, args, env).await.map_err(|error| error.to_string())?;
             let (child, messages) = Child::new(link, logs.clone());
@@ -53,13 +56,24 @@ pub(super) async fn open(
             })
         }
         McpTransport::Http { url, headers } => {
-            let remote = Remote::new(world.desk.clone(), &url, &filled(world, headers).await?)?;
+            // control refuses this as well, but what it stored before stands.
+            if is_readable(&url) && headers.values().any(|value| secrets::has_placeholder(value)) {
+                return Err(
+                    "its address begins with http://, where everything on the desktop could read its secret".to_owned()
+                );
+            }
+            let headers = filled(world, masks, headers).await?;
+            let remote = Remote::new(world.desk.clone(), masks.clone(), &url, &headers)?;
             let mut config = StreamableHttpClientTransportConfig::with_uri(url);
             config.max_sse_event_size = MAX_MESSAGE;
             let transport = StreamableHttpClientTransport::with_client(remote.clone(), config);
+            // A program that does not read is ended by the desk.
+            let untaken = CancellationToken::new();
+            let transport = Answers::new(transport, untaken.clone());
             let ending = async move {
                 let end = tokio::select! {
                     () = remote.too_long() => End::TooLong,
+                    () = untaken.cancelled() => End::Untaken,
                     () = ends.cancelled() => End::Left,
                 };
                 remote.close().await;
@@ -70,13 +84,22 @@ pub(super) async fn open(
     }
 }
 
-/// With the secrets put in.
+/// Can what is sent there be read on the desktop?
+fn is_readable(url: &str) -> bool {
+    !url.trim_start().to_ascii_lowercase().starts_with("https:")
+}
+
+/// With the secrets put in. From now on the server shows nothing of this.
 async fn filled(
     world: &World,
+    masks: &Masks,
     values: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Zeroizing<String>>, String> {
     let mut filled = BTreeMap::new();
     for (name, value) in values {
+        if !secrets::has_placeholder(&value) {
+            masks.remember_setting(&name, &value);
+        }
         let value = secrets::fill(&world.journal, &world.masks, &value).await;
         filled.insert(name, value.map_err(|error| error.to_string())?);
     }
