@@ -9,14 +9,14 @@ use protocol::{
     Millis,
     approval::Verdict,
     desktop::Size,
-    event::{AssistantMessage, Event, EventBody, ResultBlock, ToolResult, Usage},
+    event::{AssistantMessage, Event, EventBody, ResultBlock, ToolResult},
     session::SessionState,
     settings::Spent,
 };
 use serde_json::Value;
 
 use super::{console, stuck};
-use crate::gate::model::estimate;
+use crate::gate::model::{estimate, fold};
 
 /// One use of a tool, as the model asked for it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -110,9 +110,9 @@ pub struct Record {
     handed_back: i64,
     noticed: i64,
     spent: Spent,
-    last_usage: Usage,
-    /// Tokens of what the model has not read yet, estimated.
-    unread: u64,
+    /// Tokens that the next call reads, but for what every call reads before it, if that `is_counted` elsewhere.
+    next_input: u64,
+    is_counted: bool,
     /// Time at work until `working_since`, and since when it works now.
     worked_ms: Millis,
     working_since: Option<Millis>,
@@ -149,7 +149,7 @@ impl Record {
         if event.seq != self.last_seq() + 1 {
             return false;
         }
-        self.unread = self.unread.saturating_add(tokens(&event.body));
+        self.next_input = self.next_input.saturating_add(tokens(&event.body));
         match &event.body {
             EventBody::UserMessage { .. } => {
                 self.due = true;
@@ -168,7 +168,6 @@ impl Record {
                 };
                 self.calls += 1;
                 self.count(message);
-                self.unread = 0;
                 self.turn = Some(Turn { at: self.events.len(), uses, results: HashMap::new() });
             }
             EventBody::AnswerLost(lost) => {
@@ -220,7 +219,10 @@ impl Record {
         if message.model == console::NAME {
             return;
         }
-        self.last_usage = message.usage;
+        let used = message.usage.tokens();
+        // What a compaction cost says nothing of what is read after it.
+        self.is_counted = used > 0 && !message.content.iter().any(fold::is_compaction);
+        self.next_input = if self.is_counted { used } else { tokens_of(&message.content) };
         self.spent.steps += 1;
         self.spent.usage.add(&message.usage);
         self.pay(message.cost_microusd);
@@ -341,14 +343,21 @@ impl Record {
         &self.spent
     }
 
-    /// What the model's last answer used.
-    pub fn last_usage(&self) -> &Usage {
-        &self.last_usage
+    /// How many tokens the next call reads: what the last one read and wrote, and what came since, which is estimated,
+    /// and rather too many. What every call reads before the conversation is in it only if it [`is_counted`].
+    ///
+    /// [`is_counted`]: Self::is_counted
+    pub fn next_input(&self) -> u64 {
+        self.next_input
     }
 
-    /// How many tokens more the next call reads than the last one read and wrote: estimated, and rather too many.
-    pub fn unread(&self) -> u64 {
-        self.unread
+    pub fn is_counted(&self) -> bool {
+        self.is_counted
+    }
+
+    /// The `seq` of what people last told or showed the model.
+    pub fn last_heard(&self) -> i64 {
+        self.last_said.max(self.handed_back)
     }
 
     /// How long the session has been at work, when the last event was `since_last` ago.
@@ -387,8 +396,13 @@ fn tokens(body: &EventBody) -> u64 {
             let picture = picture.as_ref().map_or(0, |picture| estimate::of_picture(picture.size));
             note.as_deref().map_or(0, estimate::of_text) + picture
         }
+        EventBody::AssistantMessage(message) => tokens_of(&message.content),
         _ => 0,
     }
+}
+
+fn tokens_of(content: &[Value]) -> u64 {
+    content.iter().map(estimate::of_request).sum()
 }
 
 fn millis(ms: Millis) -> Duration {

@@ -23,6 +23,7 @@ use tokio::sync::broadcast;
 use super::{
     Agent, Current,
     ask::Watched,
+    budget,
     hands::Hands,
     journal::Journal,
     record::{Record, ToolUse},
@@ -64,7 +65,6 @@ pub struct Runner<'a> {
     /// Servers of the user that ended meanwhile, and what the chat is still to be told.
     falls: broadcast::Receiver<String>,
     to_tell: VecDeque<String>,
-    told_of_tools: bool,
     moved: bool,
 }
 
@@ -92,7 +92,6 @@ impl<'a> Runner<'a> {
             to_watch: None,
             falls: agent.servers().falls(),
             to_tell: VecDeque::new(),
-            told_of_tools: false,
             moved: false,
         }
     }
@@ -149,10 +148,12 @@ impl<'a> Runner<'a> {
                 Next::Rest => return Ok(()),
                 Next::Store { client_id, body } => self.store(client_id, body).await?,
                 Next::Ask => {
-                    // A person may have spoken since; better to know before the model is asked.
-                    let before = self.record.last_seq();
+                    // A person may have spoken since, or chosen anew; better to know before the model is asked.
+                    let known = (self.record.last_seq(), self.model.clone(), self.memory.settings.clone());
                     self.read_on().await?;
-                    if self.record.last_seq() == before && !self.agent.lease().is_taken() {
+                    let is_known =
+                        (self.record.last_seq(), &self.model, &self.memory.settings) == (known.0, &known.1, &known.2);
+                    if is_known && !self.agent.lease().is_taken() {
                         self.ask().await?;
                     }
                 }
@@ -186,6 +187,10 @@ impl<'a> Runner<'a> {
         self.memory.person_drives = self.agent.lease().is_taken();
         self.memory.time_is_up = self.time_left() == Some(Duration::ZERO);
         self.memory.prices = self.model.as_ref().and_then(|model| model.prices);
+        if !self.record.is_counted() {
+            let prompt = self.memory.settings.system_prompt.as_deref();
+            self.memory.preamble = budget::preamble(prompt, &self.agent.mcp_tools());
+        }
         for approval in self.current.denied() {
             self.memory.judged.insert(approval, Judged::Denied);
         }

@@ -33,6 +33,8 @@ pub struct Memory {
     pub settings: SessionSettings,
     /// Of the session's model.
     pub prices: Option<Prices>,
+    /// Tokens that every call reads before the conversation, while no provider has counted them.
+    pub preamble: u64,
     /// What the model said, not stored yet.
     pub answer: Option<Answer>,
     /// What was used of which no answer came, not stored yet.
@@ -78,7 +80,7 @@ pub enum Next {
     Store { client_id: String, body: EventBody },
     /// Ask the model.
     Ask,
-    /// A person spoke while the model did: its answer is not used.
+    /// A person spoke or drove while the model was asked: its answer is not used.
     Discard,
     /// Set up what a person is asked about this tool.
     Question { message: MessageId, tool: ToolUse, risk: Option<Risk> },
@@ -112,7 +114,7 @@ pub fn next(record: &Record, memory: &Memory) -> Next {
     }
     if let Some(Answer { after, outcome }) = &memory.answer {
         return match outcome {
-            _ if record.last_said() > *after || !record.is_due() => Next::Discard,
+            _ if record.last_heard() > *after || !record.is_due() => Next::Discard,
             Ok(message) => Next::Store {
                 client_id: format!("a:{}", message.message_id),
                 body: EventBody::AssistantMessage(message.clone()),
@@ -134,7 +136,8 @@ pub fn next(record: &Record, memory: &Memory) -> Next {
         return change(record, SessionState::Running, None);
     }
     let budgets = &memory.settings.budgets;
-    if let Some(why) = budget::over(record, budgets, memory.prices.as_ref(), memory.time_is_up) {
+    let next = budget::next_input(record, memory.preamble);
+    if let Some(why) = budget::over(record, next, budgets, memory.prices.as_ref(), memory.time_is_up) {
         return end_with(
             record,
             SessionState::Failed,
@@ -165,21 +168,20 @@ impl Memory {
     }
 
     /// Something was used of which no answer comes; it counts as soon as it is stored.
-    pub fn lose(&mut self, model: &str, usage: Usage) {
-        let lost = self.lost.get_or_insert_with(|| AnswerLost {
-            model: model.to_owned(),
-            usage: Usage::default(),
-            cost_microusd: None,
-        });
+    pub fn lose(&mut self, model: &str, usage: Usage, cost_microusd: Option<u64>) {
+        let model = model.to_owned();
+        let lost = self.lost.get_or_insert(AnswerLost { model, usage: Usage::default(), cost_microusd: None });
         lost.usage.add(&usage);
-        lost.cost_microusd = self.prices.map(|prices| prices.cost_microusd(&lost.usage));
+        if let Some(cost) = cost_microusd {
+            lost.cost_microusd = Some(lost.cost_microusd.unwrap_or(0).saturating_add(cost));
+        }
     }
 
-    /// The answer is not used: somebody spoke meanwhile.
+    /// The answer is not used: somebody was heard meanwhile.
     pub fn discard(&mut self) -> Option<MessageId> {
         let message = self.answer.take()?.outcome.ok()?;
         if message.usage.tokens() > 0 {
-            self.lose(&message.model, message.usage);
+            self.lose(&message.model, message.usage, message.cost_microusd);
         }
         Some(message.message_id)
     }

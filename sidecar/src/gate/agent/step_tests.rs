@@ -91,6 +91,16 @@ fn what_a_person_said_meanwhile_discards_the_answer() {
 }
 
 #[test]
+fn an_answer_that_knows_nothing_of_what_a_person_did_is_discarded() {
+    let handed_back = EventBody::HandedBack { user_id: UserId::generate(), note: None, picture: None };
+    let record = record(vec![said(), state(SessionState::Running), handed_back]);
+    let answer = Answer { after: 2, outcome: Ok(answered("end_turn", vec![])) };
+    let memory = Memory { answer: Some(answer), ..Memory::default() };
+
+    assert_eq!(next(&record, &memory), Next::Discard);
+}
+
+#[test]
 fn after_two_hundred_answers_a_turn_ends_with_a_notice() {
     let mut bodies = vec![said(), state(SessionState::Running)];
     for _ in 0..budget::MAX_CALLS {

@@ -48,6 +48,8 @@ struct World {
     memory: Memory,
     ran: Vec<(MessageId, String)>,
     made: usize,
+    /// The record's length when the model was asked last.
+    asked_at: usize,
     /// Tokens that the provider has counted, but for those of which a crash left no trace.
     used: u64,
     settings: SessionSettings,
@@ -66,6 +68,7 @@ impl World {
             memory: Memory::default(),
             ran: Vec::new(),
             made: 0,
+            asked_at: 0,
             used: 0,
             choices: choices.into_iter(),
         };
@@ -176,6 +179,7 @@ impl World {
                     // It broke off: what was used is owed, and it is asked again.
                     return self.lose();
                 }
+                self.asked_at = self.record.events().len();
                 let outcome = self.answer();
                 self.memory.answer = Some(Answer { after: self.record.last_seq(), outcome });
             }
@@ -188,6 +192,10 @@ impl World {
     fn store(&mut self, client_id: &str, body: &EventBody) {
         let stored = self.control.append(self.record.last_seq() + 1, client_id, body);
         if stored.is_some() {
+            if matches!(body, EventBody::AssistantMessage(_)) {
+                let unread = &self.record.events()[self.asked_at..];
+                assert!(unread.iter().all(|event| !is_for_the_model(&event.body)), "{unread:?} was not read");
+            }
             self.memory.stored(body);
         }
         // The acknowledgement is lost with the process.
@@ -237,7 +245,7 @@ impl World {
 
     fn lose(&mut self) -> bool {
         let usage = self.use_some();
-        self.memory.lose("m", usage);
+        self.memory.lose("m", usage, None);
         false
     }
 
@@ -281,6 +289,11 @@ impl World {
             }
         }
     }
+}
+
+fn is_for_the_model(body: &EventBody) -> bool {
+    use EventBody::{HandedBack, ToolResult, UserMessage};
+    matches!(body, UserMessage { .. } | HandedBack { .. } | ToolResult(_))
 }
 
 /// What the provider demands of a conversation.

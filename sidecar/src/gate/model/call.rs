@@ -169,7 +169,10 @@ impl Caller {
                 return Err(refused(response).await);
             }
             Err(error) => {
-                bill.refused();
+                // One that was sent may be worked on.
+                if error.is_connect() {
+                    bill.refused();
+                }
                 return Err(lost(explain(error), false));
             }
         };

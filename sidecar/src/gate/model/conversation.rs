@@ -7,7 +7,7 @@ use protocol::{
 };
 use serde_json::Value;
 
-use super::fold;
+use super::fold::{self, Fold};
 use crate::gate::agent::{
     console,
     record::{ToolUse, tool_uses},
@@ -87,23 +87,29 @@ pub fn is_error(result: Option<&ToolResult>) -> bool {
 
 /// The turns, for this model.
 pub fn turns<'a>(events: &'a [Event], model: &'a Model) -> Vec<Turn<'a>> {
-    let mut conversation =
-        Conversation { model, turns: Vec::new(), asked: Vec::new(), results: Vec::new(), said: Vec::new() };
     let fold = fold::of(events, |message| is_own(message, model));
+    let mut conversation = Conversation {
+        model,
+        turns: Vec::new(),
+        before: Vec::new(),
+        asked: Vec::new(),
+        results: Vec::new(),
+        said: Vec::new(),
+    };
     if fold.at > 0 {
-        conversation.said.push(Part::Text(fold::told(events, &fold)));
-        let kept = events[fold.shown_from..fold.at].iter().flat_map(fold::pictures);
-        conversation.said.extend(kept.map(Part::Picture));
+        conversation.begin_at(&fold, events);
     }
-    for event in &events[fold.at..] {
+    for (at, event) in events.iter().enumerate().skip(fold.unread_from) {
         match &event.body {
             EventBody::UserMessage { text, .. } => conversation.said.push(Part::Text(text.clone())),
-            EventBody::HandedBack { note, picture, .. } => conversation.handed_back(note.as_deref(), picture.as_ref()),
+            EventBody::HandedBack { note, picture, .. } => {
+                conversation.handed_back(note.as_deref(), picture.as_ref().filter(|_| at >= fold.shown_from));
+            }
             EventBody::AssistantMessage(message) => {
                 conversation.end_user_turn();
                 conversation.model_turn(message);
             }
-            EventBody::ToolResult(result) => conversation.results.push(result),
+            EventBody::ToolResult(result) => conversation.results.push((result, at >= fold.shown_from)),
             // What the model is to know of an approval stands in the result.
             EventBody::ApprovalAsked(_) | EventBody::ApprovalAnswered(_) => {}
             EventBody::StateChanged { .. } | EventBody::Notice { .. } | EventBody::AnswerLost(_) => {}
@@ -116,14 +122,46 @@ pub fn turns<'a>(events: &'a [Event], model: &'a Model) -> Vec<Turn<'a>> {
 struct Conversation<'a> {
     model: &'a Model,
     turns: Vec<Turn<'a>>,
+    /// What is told of the time before the fold.
+    before: Vec<Part<'a>>,
     /// What the last turn of the model asked for, and whether it is told in words.
     asked: Vec<(ToolUse, bool)>,
-    results: Vec<&'a ToolResult>,
+    /// And whether the pictures in it are shown.
+    results: Vec<(&'a ToolResult, bool)>,
     /// What people said and showed since.
     said: Vec<Part<'a>>,
 }
 
 impl<'a> Conversation<'a> {
+    /// What came before in short, and the last pictures of it.
+    fn begin_at(&mut self, fold: &Fold, events: &'a [Event]) {
+        self.before.push(Part::Text(fold::told(events, fold)));
+        let mut uses = Vec::new();
+        for (at, event) in events[..fold.unread_from].iter().enumerate() {
+            if let EventBody::AssistantMessage(message) = &event.body {
+                uses = tool_uses(message);
+            }
+            if at < fold.shown_from {
+                continue;
+            }
+            let sees = match &event.body {
+                EventBody::ToolResult(result) => {
+                    uses.iter().any(|tool| tool.id == result.tool_use_id && tool.sees_the_screen())
+                }
+                _ => true,
+            };
+            let shown = if sees { Part::Screen } else { Part::Picture };
+            self.before.extend(fold::pictures(event).map(shown));
+        }
+        if self.before.len() > 1 {
+            self.before.insert(1, Part::Text("[The last pictures of that time, the oldest first:]".to_owned()));
+        }
+        if fold.unread_from < fold.at {
+            // What came of these comes after it.
+            self.asked = uses.into_iter().map(|tool| (tool, true)).collect();
+        }
+    }
+
     fn model_turn(&mut self, message: &'a AssistantMessage) {
         // The conversation begins with a person.
         if self.turns.is_empty() {
@@ -143,9 +181,10 @@ impl<'a> Conversation<'a> {
     }
 
     fn end_user_turn(&mut self) {
-        let mut parts = Vec::new();
+        let mut parts = std::mem::take(&mut self.before);
         for (tool, in_words) in std::mem::take(&mut self.asked) {
-            let result = self.results.iter().find(|result| result.tool_use_id == tool.id).copied();
+            let found = self.results.iter().find(|(result, _)| result.tool_use_id == tool.id).copied();
+            let (result, shows) = (found.map(|(result, _)| result), found.is_some_and(|(_, shows)| shows));
             if !in_words {
                 parts.push(Part::Result(Box::new(tool), result));
                 continue;
@@ -155,7 +194,8 @@ impl<'a> Conversation<'a> {
             for block in result.map(|result| result.content.as_slice()).unwrap_or_default() {
                 parts.push(match block {
                     ResultBlock::Text { text } => Part::Text(text.clone()),
-                    ResultBlock::Image { picture } => shown(picture),
+                    ResultBlock::Image { picture } if shows => shown(picture),
+                    ResultBlock::Image { .. } => Part::Text(LOST_PICTURE.to_owned()),
                 });
             }
         }

@@ -23,7 +23,7 @@ fn answered(content: Vec<Value>) -> EventBody {
         stop_reason: "tool_use".to_owned(),
         model: "m".to_owned(),
         api: None,
-        variant: None,
+        variant: Some(Model::named("m").variant()),
         usage: Usage::default(),
         cost_microusd: None,
     })
@@ -54,7 +54,20 @@ fn seen(id: usize, sizes: &[u64]) -> EventBody {
 }
 
 fn events(bodies: Vec<EventBody>) -> Vec<Event> {
-    bodies.into_iter().zip(1..).map(|(body, seq)| Event { seq, at: 0, body }).collect()
+    numbered(1, bodies).collect()
+}
+
+fn numbered(from: usize, bodies: impl IntoIterator<Item = EventBody>) -> impl Iterator<Item = Event> {
+    bodies.into_iter().zip(from as i64..).map(|(body, seq)| Event { seq, at: 0, body })
+}
+
+fn handed_back(bytes: u64) -> EventBody {
+    let EventBody::ToolResult(result) = seen(0, &[bytes]) else { unreachable!() };
+    let picture = result.content.into_iter().find_map(|block| match block {
+        ResultBlock::Image { picture } => Some(picture),
+        ResultBlock::Text { .. } => None,
+    });
+    EventBody::HandedBack { user_id: UserId::generate(), note: None, picture }
 }
 
 /// One screenshot after another, of so many bytes each.
@@ -92,7 +105,9 @@ fn what_was_before_is_told_in_short_and_a_result_can_pass_for_nothing_else() {
     let mut events = screenshots(91, 1000);
     events.truncate(5);
 
-    let told = told(&events, &Fold { at: 5, shown_from: 5, is_the_providers: false });
+    events.extend(numbered(6, [asked(7)]));
+
+    let told = told(&events, &Fold { at: 6, unread_from: 6, shown_from: 6, is_the_providers: false });
 
     insta::assert_snapshot!(told, @r#"
     [What came before in this conversation, in short and without its pictures:]
@@ -100,23 +115,62 @@ fn what_was_before_is_told_in_short_and_a_result_can_pass_for_nothing_else() {
       Then stop.
     You used screenshot {}: "Seen.\nYou said: no"
     You used screenshot {}: "Seen.\nYou said: no"
+    You used screenshot {}; what came of it follows
     "#);
 }
 
 #[test]
-fn what_is_told_has_a_bound_and_keeps_what_was_asked_for() {
-    let events = screenshots(5_000, 1000);
+fn what_is_told_has_a_bound_and_keeps_what_people_said() {
+    let mut events = screenshots(5_000, 1000);
+    events[2_001].body = said("Never buy anything.");
 
     let told = told(&events, &fold(&events));
 
-    assert!(told.len() < MAX_TOLD + MAX_SAID && told.contains("Find the red one.") && told.contains("\n[…]\n"));
+    assert!(told.len() < MAX_TOLD + MAX_SAID, "{}", told.len());
+    assert!(told.contains("Find the red one.") && told.contains("\n[…]\nThe person said: Never buy anything.\n[…]\n"));
+}
+
+#[test]
+fn what_the_model_has_not_read_yet_is_told_whole() {
+    let mut events = screenshots(90, 1000);
+    let long = "x".repeat(50_000);
+    let EventBody::ToolResult(mut last) = seen(90, &[1000]) else { unreachable!() };
+    last.content.insert(0, ResultBlock::Text { text: long.clone() });
+    events.extend(numbered(events.len() + 1, [asked(90), EventBody::ToolResult(last), said(&long)]));
+
+    let messages = history::messages(&Model::named("m"), &events, &Default::default());
+
+    let content = messages[0]["content"].as_array().unwrap();
+    let whole = content.iter().filter(|block| block["text"] == long.as_str()).count();
+    assert_eq!((messages.len(), whole), (1, 2), "{content:?}");
+    assert_eq!(content.last().unwrap()["text"], long.as_str());
+}
+
+#[test]
+fn the_newest_pictures_are_shown_however_large() {
+    let mut events = screenshots(8, 2 << 20);
+    events.extend(numbered(events.len() + 1, [asked(8), seen(8, &[3 << 20, 3 << 20])]));
+
+    assert_eq!(shown(&events).len(), 2);
+}
+
+#[test]
+fn a_record_from_before_there_were_folds_is_folded_from_now_on_only() {
+    let mut events = screenshots(95, 1000);
+    for event in &mut events {
+        if let EventBody::AssistantMessage(message) = &mut event.body {
+            message.variant = None;
+        }
+    }
+
+    assert_eq!(fold(&events).at, events.len());
 }
 
 #[test]
 fn after_a_fold_the_conversation_is_one_that_providers_take() {
     let mut events = screenshots(91, 1000);
-    let (at, next) = (events.len(), events.len() as i64 + 1);
-    events.extend([asked(91), seen(91, &[1000])].into_iter().zip(next..).map(|(body, seq)| Event { seq, at: 0, body }));
+    let at = events.len();
+    events.extend(numbered(at + 1, [asked(91), seen(91, &[1000])]));
     let model = Model::named("m");
 
     let messages = history::messages(&model, &events, &Default::default());
@@ -137,7 +191,7 @@ fn what_the_provider_made_short_is_not_told_again() {
 
     let (short, long) = (made_short(compaction), made_short(failed));
 
-    assert_eq!(fold(&short), Fold { at: 3, shown_from: 3, is_the_providers: true });
+    assert_eq!(fold(&short), Fold { at: 3, unread_from: 3, shown_from: 3, is_the_providers: true });
     assert_eq!(fold(&long), Fold::default());
     assert_eq!(of(&short, |_| false), Fold::default(), "another model knows nothing of it");
     let messages = history::messages(&Model::named("m"), &short, &Default::default());
@@ -147,15 +201,20 @@ fn what_the_provider_made_short_is_not_told_again() {
 
 proptest! {
     #[test]
-    fn a_fold_stays_where_it_was_made(turns in prop::collection::vec((0usize..12, 1_000u64..3_000_000), 1..60)) {
-        let sizes = |(count, bytes): &(usize, u64)| vec![*bytes; *count];
-        let pairs = turns.iter().enumerate().flat_map(|(id, turn)| [asked(id), seen(id, &sizes(turn))]);
-        let events = events([said("go")].into_iter().chain(pairs).collect());
+    fn a_fold_stays_where_it_was_made(
+        turns in prop::collection::vec((0usize..12, 1_000u64..3_000_000, any::<bool>()), 1..60),
+    ) {
+        let turn = |(id, (count, bytes, drives)): (usize, &(usize, u64, bool))| {
+            let results = [asked(id), seen(id, &vec![*bytes; *count])];
+            results.into_iter().chain(drives.then(|| handed_back(*bytes)))
+        };
+        let events = events([said("go")].into_iter().chain(turns.iter().enumerate().flat_map(turn)).collect());
         let is_answer = |at: &usize| matches!(events[*at].body, EventBody::AssistantMessage(_));
 
         for at in (1..events.len()).filter(is_answer) {
             let (asked, answered) = (fold(&events[..at]), fold(&events[..=at]));
             prop_assert_eq!(asked, answered, "the answer is bound to what was asked");
+            prop_assert!(asked.unread_from <= asked.at && asked.shown_from <= asked.at);
             let shown = shown(&events[..at]);
             prop_assert!(shown.len() <= MOST_PICTURES);
             prop_assert!(shown.iter().map(|picture| picture.bytes).sum::<u64>() <= MOST_BYTES);

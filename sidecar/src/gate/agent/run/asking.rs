@@ -3,7 +3,7 @@
 use protocol::{
     MessageId,
     chat::ChatDown,
-    event::{AssistantMessage, Usage},
+    event::{AssistantMessage, Event, EventBody, Usage},
     model::Model,
 };
 
@@ -29,7 +29,8 @@ impl Runner<'_> {
         let (tools, mut bill) = (self.tools(&model), Bill::default());
         let reply = self.reply(&model, &tools, &message_id, &mut bill).await;
         if let Some(usage) = bill.lost() {
-            self.memory.lose(&model.name, usage);
+            let cost = model.prices.map(|prices| prices.cost_microusd(&usage));
+            self.memory.lose(&model.name, usage, cost);
         }
         match reply? {
             Some(Reply::Message(message)) => self.answer(Ok(message)),
@@ -56,13 +57,14 @@ impl Runner<'_> {
         bill: &mut Bill,
     ) -> Result<Option<Reply>, EdgeError> {
         let settings = &self.memory.settings;
+        let next = budget::next_input(&self.record, self.memory.preamble);
         let question = Question {
             agent: self.agent,
             session: &self.session,
             record: &self.record,
             model,
             system_prompt: settings.system_prompt.as_deref(),
-            max_tokens: budget::max_tokens(&self.record, &settings.budgets, model),
+            max_tokens: budget::max_tokens(&self.record, next, &settings.budgets, model),
             tools,
             message_id,
         };
@@ -78,14 +80,21 @@ impl Runner<'_> {
     fn tools(&mut self, model: &Model) -> Vec<ToolDefinition> {
         let mut tools = self.agent.mcp_tools();
         let (count, most) = (tools.len(), language::most_tools(model.api));
-        if count > most && !std::mem::replace(&mut self.told_of_tools, true) {
+        if count > most {
             let (name, first) = (&model.name, &tools[most].name);
-            self.to_tell.push_back(format!(
+            self.tell_once(format!(
                 "{name} takes {most} tools of MCP servers, and here are {count}: those from {first} on are left out."
             ));
         }
         tools.truncate(most);
         tools
+    }
+
+    fn tell_once(&mut self, text: String) {
+        let is_it = |event: &Event| matches!(&event.body, EventBody::Notice { text: told } if *told == text);
+        if !self.to_tell.contains(&text) && !self.record.events().iter().any(is_it) {
+            self.to_tell.push_back(text);
+        }
     }
 
     fn answer(&mut self, outcome: Result<AssistantMessage, String>) {
