@@ -14,6 +14,8 @@ const FIRST: &str = "first_desktop";
 const JOURNEY: &str = "mcp_page";
 const SOON: Duration = Duration::from_secs(40);
 const TOKEN: &str = "the-owners-token";
+/// How it is shown in what the server says: that stands for the very value, and for no other.
+const SHOWN: &str = "[•••• NOTES_OF]";
 
 #[tokio::test]
 async fn an_owner_adds_a_server_uses_it_mends_it_and_deletes_it_by_keyboard() {
@@ -89,7 +91,7 @@ impl Page<'_> {
         self.ada.post::<Value>(&path, &json!({ "tool": "add", "input": { "text": "eggs" } })).await.expect("try it");
         self.step("see_in_the_log", json!({ "name": "notes", "words": "2 notes" })).await;
 
-        assert_eq!(milk, format!("{TOKEN}: milk"));
+        assert_eq!(milk, format!("{SHOWN}: milk"));
     }
 
     async fn it_is_stopped_and_started(&mut self) {
@@ -113,7 +115,7 @@ impl Page<'_> {
         assert_eq!(refused, Value::Null);
         assert!(card.contains("python3 -u notes.py") && card.contains("starts when you start it"), "{card}");
         self.step("read_the_tools", json!({ "name": "notes", "picture": "16-tools" })).await;
-        assert_eq!(self.try_add("bread", "17-tried").await, format!("{TOKEN}: bread"));
+        assert_eq!(self.try_add("bread", "17-tried").await, format!("{SHOWN}: bread"));
     }
 
     async fn another_command_needs_the_value_again_and_its_failure_reads_clearly(&mut self) {
