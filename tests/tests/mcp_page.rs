@@ -150,7 +150,7 @@ impl Page<'_> {
         self.step("looks", json!({ "picture": "27-tools" })).await;
 
         assert_eq!((sideways, in_the_form), (json!([]), json!([])), "nothing is to be scrolled sideways");
-        assert_eq!(self.try_add("mended", "28-tried").await, "given-anew: mended");
+        assert_eq!(self.try_add("mended", "28-tried").await, format!("{SHOWN}: mended"));
     }
 
     async fn it_is_deleted(&mut self) {
