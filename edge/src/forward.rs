@@ -50,6 +50,8 @@ pub(crate) struct ToDesktop {
     pub(crate) answer: Arc<Resolved>,
     /// Was the answer kept from an earlier request?
     pub(crate) kept: bool,
+    /// The resolver's, from before it was asked.
+    pub(crate) epoch: u64,
 }
 
 impl Target {

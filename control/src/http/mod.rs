@@ -138,6 +138,10 @@ fn vm() -> Router<Shared> {
 
 /// What edges ask.
 fn internal() -> Router<Shared> {
-    use axum::routing::post;
-    Router::new().route("/resolve", post(internal::resolve)).route("/model-key", post(internal::model_key))
+    use axum::routing::{get, post};
+    Router::new()
+        .route("/resolve", post(internal::resolve))
+        .route("/model-key", post(internal::model_key))
+        .route("/grants", post(internal::holds))
+        .route("/revocations", get(internal::revocations))
 }

@@ -2,7 +2,7 @@
 
 use protocol::{
     UserId,
-    edge::Credential,
+    edge::{Credential, CredentialId},
     error::{Code, Problem},
     user::User,
 };
@@ -29,10 +29,10 @@ pub async fn authenticate(app: &App, credential: &Credential) -> Result<Caller, 
 }
 
 /// Is a caller of a while ago still let in? For what lasts longer than a request.
-pub async fn is_still(app: &App, caller: &Caller) -> Result<bool, ApiError> {
-    Ok(match &caller.via {
-        Via::Browser(login) => db::logins::exists(&app.db, login, &caller.user_id).await?,
-        Via::Token(id, _) => db::tokens::is_good(&app.db, id, app.clock.now()).await?,
+pub async fn is_still(app: &App, user: &UserId, credential: &CredentialId) -> Result<bool, ApiError> {
+    Ok(match credential {
+        CredentialId::Login(login) => db::logins::exists(&app.db, login, user).await?,
+        CredentialId::Token(id) => db::tokens::is_good(&app.db, id, user, app.clock.now()).await?,
     })
 }
 

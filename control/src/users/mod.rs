@@ -9,8 +9,9 @@ pub mod sign_in;
 pub mod tokens;
 
 use protocol::{
-    LoginId, TokenId, UserId,
+    LoginId, Millis, TokenId, UserId,
     capability::{Actor, Scope},
+    edge::CredentialId,
 };
 
 /// Who asks, as a credential has shown.
@@ -23,8 +24,12 @@ pub struct Caller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Via {
     Browser(LoginId),
-    /// A personal access token, and what it may do.
-    Token(TokenId, Vec<Scope>),
+    /// A personal access token, what it may do, and until when.
+    Token {
+        id: TokenId,
+        scopes: Vec<Scope>,
+        ends_at: Millis,
+    },
 }
 
 impl Caller {
@@ -32,7 +37,7 @@ impl Caller {
     pub fn scopes(&self) -> &[Scope] {
         match &self.via {
             Via::Browser(_) => Scope::ALL,
-            Via::Token(_, scopes) => scopes,
+            Via::Token { scopes, .. } => scopes,
         }
     }
 
@@ -40,7 +45,22 @@ impl Caller {
     pub fn actor(&self) -> Actor {
         match self.via {
             Via::Browser(_) => Actor::Person,
-            Via::Token(..) => Actor::Program,
+            Via::Token { .. } => Actor::Program,
+        }
+    }
+
+    pub fn credential(&self) -> CredentialId {
+        match &self.via {
+            Via::Browser(login) => CredentialId::Login(login.clone()),
+            Via::Token { id, .. } => CredentialId::Token(id.clone()),
+        }
+    }
+
+    /// When the credential ends by itself. A browser's goes on while it comes back.
+    pub fn ends_at(&self) -> Option<Millis> {
+        match self.via {
+            Via::Browser(_) => None,
+            Via::Token { ends_at, .. } => Some(ends_at),
         }
     }
 }

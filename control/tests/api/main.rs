@@ -35,6 +35,7 @@ mod odd_text;
 mod reconciler;
 mod record;
 mod refusals;
+mod revocations;
 mod search;
 mod secrets;
 mod sessions;

@@ -158,7 +158,7 @@ async fn when_the_edge_stops_a_request_may_finish() {
     requests
         .spawn(async move { http.post(url).body(reqwest::Body::wrap_stream(pieces)).send().await.unwrap().status() });
     body.send(Ok(Bytes::from_static(b"{"))).await.unwrap();
-    crate::support::until("it reached control", || async { world.control.upstream.connections() == 1 }).await;
+    crate::support::until("it reached control", || async { world.control.connections() == 1 }).await;
 
     let edge = world.edge.take().unwrap();
     let stopping = edge.shut_down();
