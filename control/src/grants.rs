@@ -3,7 +3,7 @@
 use protocol::{
     Millis, VmId,
     desktop::DesktopState,
-    edge::{Grant, ModelKey, ModelKeyRequest, Resolve, Resolved},
+    edge::{Credential, Grant, ModelKey, ModelKeyRequest, Resolve, Resolved},
     error::{Code, Problem},
 };
 use secrecy::ExposeSecret;
@@ -14,7 +14,7 @@ use crate::{
     desktops,
     error::ApiError,
     keys,
-    users::account,
+    users::{account, tickets},
     vms,
 };
 
@@ -23,7 +23,10 @@ const FRESH: Millis = 15_000;
 
 /// Who this is, whether the desktop is theirs, and where its sidecar listens.
 pub async fn resolve(app: &App, question: &Resolve) -> Result<Resolved, ApiError> {
-    let caller = account::authenticate(app, &question.credential).await?;
+    let caller = match &question.credential {
+        Credential::Ticket(ticket) => tickets::redeem(app, ticket, &question.desktop_id).await?,
+        credential => account::authenticate(app, credential).await?,
+    };
     let desktop = desktops::owned(app, &caller.user_id, &question.desktop_id).await?;
     let Some(Place { host, port, vm_id }) = place(&app.db, &desktop).await? else {
         let detail = format!("The desktop is {}: start it, or wait until it is ready.", desktop.state.as_str());
@@ -31,7 +34,7 @@ pub async fn resolve(app: &App, question: &Resolve) -> Result<Resolved, ApiError
     };
     let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let now = app.clock.now();
-    let (actor, scopes, ends_at) = (caller.actor(), caller.scopes(), caller.ends_at());
+    let (actor, scopes, ends_at) = (caller.actor(), &caller.scopes, caller.ends_at());
     let (capability, good_until) =
         app.signer.capability(&caller.user_id, &desktop.id, desktop.generation, actor, scopes, now)?;
     // The sidecar's clock may be ahead of ours, so the capability's last seconds are not given out.

@@ -96,6 +96,7 @@ impl Target {
             }
             Target::Desktop(to) => {
                 headers::strip_credentials(request);
+                headers::strip_tickets(request)?;
                 let capability = headers::secret(&to.answer.capability);
                 let bad = || pingora::Error::new_in(pingora::ErrorType::InvalidHTTPHeader);
                 request.insert_header(capability::HEADER, capability.ok_or_else(bad)?)?;

@@ -120,6 +120,7 @@ fn key(desktop: &DesktopId, credential: &Credential) -> Key {
     let (kind, secret) = match credential {
         Credential::Cookie(secret) => (b'c', secret),
         Credential::Bearer(secret) => (b'b', secret),
+        Credential::Ticket(secret) => (b't', secret),
     };
     let mut hash = Sha256::new();
     hash.update([kind]);

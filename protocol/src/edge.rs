@@ -12,6 +12,8 @@ pub enum Credential {
     Cookie(String),
     /// From `Authorization: Bearer`.
     Bearer(String),
+    /// From a WebSocket's subprotocols, see [`ticket`](crate::ticket).
+    Ticket(String),
 }
 
 /// Body of `POST /internal/v1/resolve`: may this credential reach this desktop, and where is it?

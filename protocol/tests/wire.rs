@@ -3,8 +3,8 @@
 use insta::assert_json_snapshot;
 use protocol::{
     accessibility::*, action::*, approval::*, capability::*, chat::*, desktop::*, edge::*, error::*, event::*,
-    journal::*, key::*, lease::*, model::*, recording::*, secret::*, session::*, settings::*, user::*, vm::*,
-    window::*, *,
+    journal::*, key::*, lease::*, model::*, recording::*, secret::*, session::*, settings::*, ticket::*, user::*,
+    vm::*, window::*, *,
 };
 use serde_json::json;
 
@@ -399,6 +399,8 @@ fn what_the_edge_asks() {
             capability: "a.b.c".into(),
             fresh_until: 60_000,
         }),
+        json!(CreateTicket { desktop_id: id("dsk"), scopes: vec![Scope::View] }),
+        json!(CreatedTicket { ticket: "cbt_example".into(), expires_at: 30_000 }),
         json!(AskGrants { grants: vec![grant.clone()] }),
         json!(Holds { holds: vec![true] }),
         json!([

@@ -18,6 +18,7 @@ pub mod secrets;
 pub mod serve;
 pub mod sessions;
 pub mod stream;
+pub mod tickets;
 pub mod tokens;
 pub mod vm;
 
@@ -89,6 +90,7 @@ fn public() -> OpenApiRouter<Shared> {
         .routes(routes!(auth::end_login))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::delete))
+        .routes(routes!(tickets::create))
         .routes(routes!(keys::list))
         .routes(routes!(keys::put, keys::delete))
         .routes(routes!(keys::check))

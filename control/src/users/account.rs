@@ -2,6 +2,7 @@
 
 use protocol::{
     UserId,
+    capability::Scope,
     edge::{Credential, CredentialId},
     error::{Code, Problem},
     user::User,
@@ -14,6 +15,10 @@ use crate::{app::App, db, error::ApiError};
 pub async fn authenticate(app: &App, credential: &Credential) -> Result<Caller, ApiError> {
     match credential {
         Credential::Bearer(secret) => tokens::verify(app, secret).await,
+        Credential::Ticket(_) => {
+            Err(Problem::new(Code::NotSignedIn, "A ticket is good for a WebSocket of a desktop, and for nothing else.")
+                .into())
+        }
         Credential::Cookie(token) => {
             let (user_id, login) = app.signer.read_access(token, app.clock.now()).map_err(|why| match why {
                 NotAccepted::Expired => Problem::new(Code::TokenExpired, "Refresh the session, or sign in again."),
@@ -23,7 +28,7 @@ pub async fn authenticate(app: &App, credential: &Credential) -> Result<Caller, 
             if !db::logins::exists(&app.db, &login, &user_id).await? {
                 return Err(Problem::new(Code::NotSignedIn, "Sign in again.").into());
             }
-            Ok(Caller { user_id, via: Via::Browser(login) })
+            Ok(Caller { user_id, via: Via::Browser(login), scopes: Scope::ALL.to_vec() })
         }
     }
 }

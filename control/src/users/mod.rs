@@ -6,6 +6,7 @@ pub mod password;
 pub mod refresh;
 pub mod secrets;
 pub mod sign_in;
+pub mod tickets;
 pub mod tokens;
 
 use protocol::{
@@ -19,28 +20,21 @@ use protocol::{
 pub struct Caller {
     pub user_id: UserId,
     pub via: Via,
+    /// What they may do with desktops.
+    pub scopes: Vec<Scope>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Via {
     Browser(LoginId),
-    /// A personal access token, what it may do, and until when.
+    /// A personal access token, and until when it is good.
     Token {
         id: TokenId,
-        scopes: Vec<Scope>,
         ends_at: Millis,
     },
 }
 
 impl Caller {
-    /// What this caller may do with desktops.
-    pub fn scopes(&self) -> &[Scope] {
-        match &self.via {
-            Via::Browser(_) => Scope::ALL,
-            Via::Token { scopes, .. } => scopes,
-        }
-    }
-
     /// Whether a person or a program uses the credential.
     pub fn actor(&self) -> Actor {
         match self.via {

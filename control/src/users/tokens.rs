@@ -85,7 +85,7 @@ pub async fn verify(app: &App, secret: &str) -> Result<Caller, ApiError> {
             tracing::warn!(%error, token = %row.id, "note the use of a token");
         }
     }
-    Ok(Caller { user_id: row.user_id, via: Via::Token { id: row.id, scopes: row.scopes, ends_at: row.expires_at } })
+    Ok(Caller { user_id: row.user_id, via: Via::Token { id: row.id, ends_at: row.expires_at }, scopes: row.scopes })
 }
 
 fn view(row: TokenRow) -> AccessToken {

@@ -43,5 +43,6 @@ mod settings;
 mod spending;
 mod streams;
 mod support;
+mod tickets;
 mod tokens;
 mod upgrade;

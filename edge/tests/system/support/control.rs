@@ -158,7 +158,7 @@ impl State {
 
     fn resolve(&self, asked: Resolve) -> Response<Body> {
         self.resolved.fetch_add(1, Ordering::SeqCst);
-        let (Credential::Cookie(secret) | Credential::Bearer(secret)) = asked.credential;
+        let (Credential::Cookie(secret) | Credential::Bearer(secret) | Credential::Ticket(secret)) = asked.credential;
         let known = self.resolves.lock().unwrap().get(&(secret.clone(), asked.desktop_id)).cloned();
         match known {
             Some(Ok(resolved)) => json(200, &resolved),
