@@ -1,5 +1,7 @@
 //! What edges are told of those who may no longer do what they were let in for.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use http_body_util::BodyExt;
 use protocol::{
@@ -22,6 +24,8 @@ facts!(
     nobody_asks_for_more_than_can_be_looked_up_at_once,
 );
 
+const SOON: Duration = Duration::from_secs(20);
+
 /// What an edge hears.
 struct Edge {
     body: Body,
@@ -38,12 +42,15 @@ impl Edge {
     }
 
     async fn hears(&mut self) -> Revocation {
-        loop {
-            match self.line().await {
-                Revocation::Alive => {}
-                other => return other,
+        let told = async {
+            loop {
+                match self.line().await {
+                    Revocation::Alive => {}
+                    other => return other,
+                }
             }
-        }
+        };
+        tokio::time::timeout(SOON, told).await.expect("a revocation in time")
     }
 
     async fn line(&mut self) -> Revocation {
@@ -123,13 +130,15 @@ async fn a_desktop_that_is_left_is_told_however_it_comes(control: Control) {
 
 async fn a_stream_of_a_browser_that_is_signed_out_ends_at_once(control: Control) {
     let browser = control.user("ada").await;
+    browser.post("desktops", "{}").await.expect_status(201);
     let mut body = browser.open("desktops/events").await.into_body();
+    body.frame().await.expect("the desktop").expect("a frame");
 
     browser.order("auth/logout").await.expect_success();
 
     let ended = async { while body.frame().await.is_some() {} };
     // It would be looked at after ten seconds anyhow.
-    tokio::time::timeout(std::time::Duration::from_secs(5), ended).await.expect("the stream ends");
+    tokio::time::timeout(Duration::from_secs(5), ended).await.expect("the stream ends");
 }
 
 async fn what_was_granted_holds_until_it_is_taken_back(control: Control) {
@@ -140,15 +149,17 @@ async fn what_was_granted_holds_until_it_is_taken_back(control: Control) {
     let question = json!({ "desktop_id": desktop.id, "credential": credential }).to_string();
     let resolved: Resolved = control.anonymous().post("/internal/v1/resolve", question).await.json();
     let grant = resolved.grant(&desktop.id);
-    let bob = control.user("bob").await.id().await;
-    let forged = Grant { user_id: bob, ..grant.clone() };
+    let bob = control.user("bob").await;
+    let (his, _) = control.ready_desktop(&bob).await;
+    let forged = Grant { user_id: bob.id().await, ..grant.clone() };
+    let elsewhere = Grant { desktop_id: his.id, ..grant.clone() };
     let earlier = Grant { generation: grant.generation - 1, ..grant.clone() };
 
-    let before = holds(&control, &[&grant, &forged, &earlier]).await;
+    let before = holds(&control, &[&grant, &forged, &elsewhere, &earlier]).await;
     browser.order("auth/logout").await.expect_success();
     let after = holds(&control, &[&grant]).await;
 
-    assert_eq!((before, after), (vec![true, false, false], vec![false]));
+    assert_eq!((before, after), (vec![true, false, false, false], vec![false]));
 }
 
 async fn nobody_asks_for_more_than_can_be_looked_up_at_once(control: Control) {

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -14,7 +15,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use protocol::{
     DesktopId, VmId,
-    edge::{AskGrants, Credential, CredentialId, Holds, ModelKey, ModelKeyRequest, Resolve, Resolved, Revocation},
+    edge::{
+        ALIVE_MS, AskGrants, Credential, CredentialId, Holds, ModelKey, ModelKeyRequest, Resolve, Resolved, Revocation,
+    },
     error::{Code, Problem},
     key::ProviderName,
 };
@@ -136,8 +139,12 @@ impl State {
                 sender.try_send(line(&Revocation::Alive)).unwrap();
                 self.listened.fetch_add(1, Ordering::SeqCst);
                 self.listeners.lock().unwrap().push(sender);
-                let lines =
-                    futures_util::stream::unfold(receiver, async |mut lines| Some((lines.recv().await?, lines)));
+                let lines = futures_util::stream::unfold(receiver, async |mut lines| {
+                    match tokio::time::timeout(Duration::from_millis(ALIVE_MS), lines.recv()).await {
+                        Ok(told) => Some((told?, lines)),
+                        Err(_) => Some((line(&Revocation::Alive), lines)),
+                    }
+                });
                 streamed("application/x-ndjson", lines)
             }
             "/internal/v1/model-key" => self.model_key(&read(request).await),
