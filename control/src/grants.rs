@@ -3,7 +3,7 @@
 use protocol::{
     Millis, VmId,
     desktop::DesktopState,
-    edge::{ModelKey, ModelKeyRequest, Resolve, Resolved},
+    edge::{Credential, Grant, ModelKey, ModelKeyRequest, Resolve, Resolved},
     error::{Code, Problem},
 };
 use secrecy::ExposeSecret;
@@ -14,7 +14,7 @@ use crate::{
     desktops,
     error::ApiError,
     keys,
-    users::account,
+    users::{account, tickets},
     vms,
 };
 
@@ -23,7 +23,10 @@ const FRESH: Millis = 15_000;
 
 /// Who this is, whether the desktop is theirs, and where its sidecar listens.
 pub async fn resolve(app: &App, question: &Resolve) -> Result<Resolved, ApiError> {
-    let caller = account::authenticate(app, &question.credential).await?;
+    let caller = match &question.credential {
+        Credential::Ticket(ticket) => tickets::redeem(app, ticket, &question.desktop_id).await?,
+        credential => account::authenticate(app, credential).await?,
+    };
     let desktop = desktops::owned(app, &caller.user_id, &question.desktop_id).await?;
     let Some(Place { host, port, vm_id }) = place(&app.db, &desktop).await? else {
         let detail = format!("The desktop is {}: start it, or wait until it is ready.", desktop.state.as_str());
@@ -31,19 +34,34 @@ pub async fn resolve(app: &App, question: &Resolve) -> Result<Resolved, ApiError
     };
     let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let now = app.clock.now();
-    let (actor, scopes) = (caller.actor(), caller.scopes());
+    let (actor, scopes, ends_at) = (caller.actor(), &caller.scopes, caller.ends_at());
     let (capability, good_until) =
         app.signer.capability(&caller.user_id, &desktop.id, desktop.generation, actor, scopes, now)?;
+    // The sidecar's clock may be ahead of ours, so the capability's last seconds are not given out.
+    let fresh_until = [now + FRESH, good_until - 10_000].into_iter().chain(ends_at).min().unwrap_or(now);
     Ok(Resolved {
+        credential_id: caller.credential(),
+        ends_at,
         user_id: caller.user_id,
         generation: desktop.generation,
         vm_id,
         address,
         capability,
-        // Whoever is signed out is out after this long; and the sidecar's clock may be ahead of ours, so the
-        // capability's last seconds are not given out.
-        fresh_until: (now + FRESH).min(good_until - 10_000),
+        fresh_until,
     })
+}
+
+/// Does what was granted once still hold?
+pub async fn holds(app: &App, grant: &Grant) -> Result<bool, ApiError> {
+    if !account::is_still(app, &grant.user_id, &grant.credential_id).await? {
+        return Ok(false);
+    }
+    let desktop = db::desktops::by_id(&app.db, &grant.desktop_id).await?;
+    Ok(desktop.is_some_and(|desktop| {
+        desktop.user_id == grant.user_id
+            && desktop.generation == grant.generation
+            && desktop.state == DesktopState::Ready
+    }))
 }
 
 /// Where the sidecar of a desktop listens.

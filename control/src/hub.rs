@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use protocol::{DesktopId, SessionId, UserId};
+use protocol::{DesktopId, SessionId, UserId, edge::Revocation};
 use tokio::sync::broadcast;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Change {
         session_id: SessionId,
         desktop_id: DesktopId,
     },
+    /// Somebody may no longer do what they were let in for.
+    Revoked(Revocation),
     /// The MCP servers that were added to the desktop.
     McpServers {
         desktop_id: DesktopId,
@@ -46,6 +48,10 @@ impl Hub {
     pub fn call(&self, change: Change) {
         // Nobody may be listening.
         let _ = self.changes.send(change);
+    }
+
+    pub fn revoke(&self, what: Revocation) {
+        self.call(Change::Revoked(what));
     }
 
     pub fn listen(&self) -> Listener {

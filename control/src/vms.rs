@@ -126,13 +126,13 @@ impl Hearing {
             let concerns = move |change: &Change| match change {
                 Change::Session { desktop_id, by_vm, .. } => *desktop_id == desktop && !by_vm,
                 Change::Stop { desktop_id, .. } | Change::McpServers { desktop_id } => *desktop_id == desktop,
-                Change::Desktop { .. } => false,
+                Change::Desktop { .. } | Change::Revoked(_) => false,
             };
             match self.listener.next(concerns).await {
                 Heard::Change(Change::Session { session_id, .. }) => return Some(Notice::Work { session_id }),
                 Heard::Change(Change::Stop { session_id, .. }) => return Some(Notice::Stop { session_id }),
                 Heard::Change(Change::McpServers { .. }) => return Some(Notice::McpServers),
-                Heard::Change(Change::Desktop { .. }) => {}
+                Heard::Change(Change::Desktop { .. } | Change::Revoked(_)) => {}
                 Heard::Missed => self.version = None,
                 // Another control on the same database calls nothing out here.
                 Heard::Quiet => {

@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
+use bytes::BytesMut;
 use protocol::{
     DesktopId, VmId,
-    edge::{Credential, ModelKey, ModelKeyRequest, Resolve, Resolved},
+    edge::{AskGrants, Credential, Grant, Holds, ModelKey, ModelKeyRequest, Resolve, Resolved, Revocation},
     error::{Code, Problem},
     key::ProviderName,
     paths::INTERNAL,
@@ -17,6 +18,10 @@ use url::Url;
 
 /// An answer of control's is a few kilobytes.
 const MAX_ANSWER: usize = 256 << 10;
+/// Of what control tells unasked.
+const MAX_LINE: usize = 4 << 10;
+/// As good as none; who listens knows when it has been silent for too long.
+const NO_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// A client of control, with one state of the edge's certificate.
 #[derive(Clone)]
@@ -56,6 +61,19 @@ impl ControlClient {
     /// The key that pays for what this VM asks of a model.
     pub(crate) async fn model_key(&self, vm: &VmId, provider: &ProviderName) -> Result<ModelKey, Problem> {
         self.ask("model-key", &ModelKeyRequest { vm_id: vm.clone(), provider: provider.clone() }).await
+    }
+
+    /// Which of these still hold?
+    pub(crate) async fn holds(&self, grants: &[Grant]) -> Result<Vec<bool>, Problem> {
+        let Holds { holds } = self.ask("grants", &AskGrants { grants: grants.to_vec() }).await?;
+        if holds.len() == grants.len() { Ok(holds) } else { Err(unavailable()) }
+    }
+
+    /// What is taken back from now on.
+    pub(crate) async fn revocations(&self) -> anyhow::Result<Revocations> {
+        let request = self.http.get(self.url(&format!("{INTERNAL}/revocations"))).timeout(NO_TIMEOUT);
+        let answer = request.send().await?.error_for_status()?;
+        Ok(Revocations { answer, buffer: BytesMut::new() })
     }
 
     /// Does control answer at all?
@@ -98,6 +116,27 @@ impl ControlClient {
 
     fn url(&self, path: &str) -> String {
         format!("https://{CONTROL_SERVER_NAME}:{}{path}", self.port)
+    }
+}
+
+/// An endless answer of control's, a line each.
+pub(crate) struct Revocations {
+    answer: reqwest::Response,
+    buffer: BytesMut,
+}
+
+impl Revocations {
+    /// The end is an error too.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Revocation> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|b| *b == b'\n') {
+                let line = self.buffer.split_to(end + 1);
+                return serde_json::from_slice(&line).context("read a revocation");
+            }
+            anyhow::ensure!(self.buffer.len() <= MAX_LINE, "a revocation does not end");
+            let chunk = self.answer.chunk().await?.context("control has ended the stream")?;
+            self.buffer.extend_from_slice(&chunk);
+        }
     }
 }
 

@@ -15,16 +15,16 @@ use protocol::{
 use url::Url;
 
 use crate::{
-    Clock,
     certs::Certs,
     config::Config,
     files::WebApp,
     forward::{self, Target, ToDesktop},
     headers::Origin,
     limits,
+    listener::{Connection, Granted},
     llm::{self, Provider},
     proxy::{Ctx, nothing_here},
-    resolve::Resolver,
+    revoke::Watch,
     route,
     verify::{self, Browsers},
 };
@@ -38,7 +38,7 @@ pub(crate) enum Door {
 pub(crate) struct PublicDoor {
     certs: Certs,
     browsers: Browsers,
-    resolver: Resolver,
+    watch: Watch,
     web: WebApp,
 }
 
@@ -56,13 +56,13 @@ pub(crate) enum Entered {
 
 impl Door {
     /// For browsers and programs. Without a configured public address it is the one that is listened on.
-    pub(crate) fn public(config: &Config, listening: SocketAddr, certs: Certs, clock: Clock) -> anyhow::Result<Self> {
+    pub(crate) fn public(config: &Config, listening: SocketAddr, watch: Watch) -> anyhow::Result<Self> {
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         let here = Url::parse(&format!("{scheme}://localhost:{}", listening.port()))?;
         Ok(Self::Public(Box::new(PublicDoor {
-            certs,
+            certs: watch.certs.clone(),
             browsers: Browsers::at(config.public_url.as_ref().unwrap_or(&here)),
-            resolver: Resolver::new(clock),
+            watch,
             web: WebApp::new(config.web.clone()),
         })))
     }
@@ -112,16 +112,27 @@ impl Door {
     pub(crate) fn forget(&self, target: &Target) -> bool {
         match (self, target) {
             (Door::Public(door), Target::Desktop(to)) => {
-                door.resolver.forget(&to.desktop, &to.credential);
+                door.watch.resolver.forget(&to.desktop, &to.credential);
                 to.kept
             }
             _ => false,
         }
     }
 
+    /// Something that lasts begins: from now on it can be cut by whoever takes back what let it in.
+    pub(crate) fn opened(&self, target: &Target, connection: &Connection) {
+        let (Door::Public(door), Target::Desktop(to)) = (self, target) else { return };
+        let grant = to.answer.grant(&to.desktop);
+        connection.grant(Granted { grant: grant.clone(), ends_at: to.answer.ends_at });
+        if door.watch.resolver.epoch() != to.epoch {
+            door.watch.make_sure(grant);
+        }
+    }
+
     /// Asks anew where a desktop is.
     pub(crate) async fn look_again(&self, target: &mut Target) -> Result<(), Problem> {
         if let (Door::Public(door), Target::Desktop(to)) = (self, target) {
+            to.epoch = door.watch.resolver.epoch();
             (to.answer, to.kept) = door.resolve(&to.desktop, &to.credential).await?;
         }
         Ok(())
@@ -137,10 +148,11 @@ impl PublicDoor {
                 let request = session.req_header();
                 let credential = self.browsers.credential(&request.method, &request.headers)?;
                 verify::refuse_embedding(&request.headers)?;
+                let epoch = self.watch.resolver.epoch();
                 let (answer, kept) = self.resolve(&desktop, &credential).await?;
                 ctx.body_limit = if matches!(segment, "files" | "clipboard") { limits::FILE } else { limits::BODY };
                 ctx.origin = Origin::Desktop;
-                ctx.target = Target::Desktop(Box::new(ToDesktop { desktop, credential, answer, kept }));
+                ctx.target = Target::Desktop(Box::new(ToDesktop { desktop, credential, answer, kept, epoch }));
                 Ok(Entered::Forward)
             }
             route::Public::Api => {
@@ -170,7 +182,11 @@ impl PublicDoor {
             kept = false;
             certs.control.resolve(desktop, credential.clone()).await
         };
-        let answer = self.resolver.resolve(desktop, credential, ask).await?;
+        if let Credential::Ticket(_) = credential {
+            // Good once, so its answer is too.
+            return Ok((Arc::new(ask.await?), false));
+        }
+        let answer = self.watch.resolver.resolve(desktop, credential, ask).await?;
         Ok((answer, kept))
     }
 

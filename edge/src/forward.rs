@@ -50,6 +50,8 @@ pub(crate) struct ToDesktop {
     pub(crate) answer: Arc<Resolved>,
     /// Was the answer kept from an earlier request?
     pub(crate) kept: bool,
+    /// The resolver's, from before it was asked.
+    pub(crate) epoch: u64,
 }
 
 impl Target {
@@ -94,6 +96,7 @@ impl Target {
             }
             Target::Desktop(to) => {
                 headers::strip_credentials(request);
+                headers::strip_tickets(request)?;
                 let capability = headers::secret(&to.answer.capability);
                 let bad = || pingora::Error::new_in(pingora::ErrorType::InvalidHTTPHeader);
                 request.insert_header(capability::HEADER, capability.ok_or_else(bad)?)?;

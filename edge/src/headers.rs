@@ -1,8 +1,8 @@
 //! Headers that must not pass, and headers that every answer carries.
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::http::{RequestHeader, ResponseHeader};
-use protocol::paths::REQUEST_ID_HEADER;
+use protocol::{paths::REQUEST_ID_HEADER, ticket::SUBPROTOCOL};
 
 use crate::verify::Browsers;
 
@@ -34,6 +34,30 @@ pub(crate) fn strip_credentials(request: &mut RequestHeader) {
     request.remove_header(&header::COOKIE);
     request.remove_header(&header::AUTHORIZATION);
     request.remove_header(&header::PROXY_AUTHORIZATION);
+}
+
+/// The tickets among the subprotocols that a WebSocket's client offers.
+pub(crate) fn tickets(headers: &HeaderMap) -> Vec<&str> {
+    subprotocols(headers).filter_map(|offered| offered.strip_prefix(SUBPROTOCOL)).collect()
+}
+
+/// Takes the tickets away: to whom the WebSocket leads, they are none of the business.
+pub(crate) fn strip_tickets(request: &mut RequestHeader) -> pingora::Result<()> {
+    if tickets(&request.headers).is_empty() {
+        return Ok(());
+    }
+    let rest: Vec<&str> = subprotocols(&request.headers).filter(|offered| !offered.starts_with(SUBPROTOCOL)).collect();
+    let rest = rest.join(", ");
+    request.remove_header(&header::SEC_WEBSOCKET_PROTOCOL);
+    if !rest.is_empty() {
+        request.insert_header(header::SEC_WEBSOCKET_PROTOCOL, rest)?;
+    }
+    Ok(())
+}
+
+fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|offered| !offered.is_empty())
 }
 
 /// Leaves only the headers that `keep` names.
@@ -142,6 +166,24 @@ mod tests {
 
         let left: Vec<_> = request.headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(left, ["x-cloudbot"]);
+    }
+
+    #[test]
+    fn tickets_are_taken_away_and_the_other_subprotocols_stay() {
+        let left = |offered: &[&str]| {
+            let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+            for line in offered {
+                request.append_header("sec-websocket-protocol", *line).unwrap();
+            }
+            strip_tickets(&mut request).unwrap();
+            let lines = request.headers.get_all("sec-websocket-protocol").iter();
+            lines.map(|line| line.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+
+        assert_eq!(left(&["binary, ticket.x"]), ["binary"]);
+        assert_eq!(left(&["ticket.x,base64", " binary ,ticket.y"]), ["base64, binary"]);
+        assert_eq!(left(&["ticket.x"]), Vec::<String>::new());
+        assert_eq!(left(&["binary,  base64"]), ["binary,  base64"]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod llm;
 mod metrics_page;
 mod proxy;
 mod resolve;
+mod revoke;
 mod route;
 mod upgrade_socket;
 mod verify;
@@ -42,6 +43,8 @@ use crate::{
     door::Door,
     listener::{Connections, Listener, Tls},
     proxy::Proxy,
+    resolve::Resolver,
+    revoke::Watch,
 };
 
 /// Unix time in milliseconds, from whoever tells the time here.
@@ -99,9 +102,18 @@ impl Edge {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
         });
+        let watch = Watch {
+            certs: certs.clone(),
+            connections: connections.clone(),
+            resolver: Arc::new(Resolver::new(clock.clone())),
+            clock,
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        };
+        tasks.spawn(watch.clone().run());
         let mut proxies = Vec::new();
         let doors = [
-            (public, Door::public(&config, addresses.0, certs.clone(), clock)?, public_tls.map(Tls::Fixed)),
+            (public, Door::public(&config, addresses.0, watch)?, public_tls.map(Tls::Fixed)),
             (vm, Door::vm(certs.clone()), Some(Tls::Internal(certs.clone()))),
         ];
         for (socket, door, tls) in doors {

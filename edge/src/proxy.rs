@@ -239,6 +239,7 @@ impl ProxyHttp for Proxy {
             response.headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
         if let Some(connection) = ctx.connection.as_ref().filter(|_| upgraded || streams) {
             connection.mark_long_lived();
+            self.door.opened(&ctx.target, connection);
         }
         if upgraded && !ctx.upgraded {
             ctx.upgraded = true;

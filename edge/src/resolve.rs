@@ -3,13 +3,16 @@
 use std::{
     collections::HashMap,
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use protocol::{
     DesktopId, Millis,
-    edge::{Credential, Resolved},
+    edge::{Credential, Grant, Resolved},
     error::Problem,
 };
 use serde::Deserialize;
@@ -25,6 +28,8 @@ const CAPABILITY_MARGIN_MS: Millis = 5_000;
 /// Answers by credential and desktop. Credentials are kept as hashes only.
 pub(crate) struct Resolver {
     kept: Mutex<HashMap<Key, Slot>>,
+    /// How often something was revoked.
+    revoked: AtomicU64,
     clock: Clock,
 }
 
@@ -44,7 +49,22 @@ struct Kept {
 
 impl Resolver {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { kept: Mutex::default(), clock }
+        Self { kept: Mutex::default(), revoked: AtomicU64::new(0), clock }
+    }
+
+    /// Changes whenever something is revoked: an answer of an earlier time has to be made sure of.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.revoked.load(Ordering::SeqCst)
+    }
+
+    /// Forgets the answers by which a right was given that is `taken`.
+    pub(crate) fn revoke(&self, taken: impl Fn(&Grant) -> bool) {
+        // Before anything else: who asks now does not keep the answer.
+        self.revoked.fetch_add(1, Ordering::SeqCst);
+        self.lock().retain(|key, slot| {
+            let Ok(kept) = slot.try_lock() else { return true };
+            !kept.as_ref().is_some_and(|kept| taken(&kept.answer.grant(&key.desktop)))
+        });
     }
 
     /// The kept answer, or what `ask` gives. Refusals are not kept.
@@ -63,7 +83,11 @@ impl Resolver {
             return Ok(kept.answer.clone());
         }
         *kept = None;
+        let epoch = self.epoch();
         let answer = Arc::new(ask.await?);
+        if self.epoch() != epoch {
+            return Ok(answer);
+        }
         let capability = capability_end(&answer.capability).unwrap_or(0) - CAPABILITY_MARGIN_MS;
         *kept = Some(Kept { answer: answer.clone(), until: answer.fresh_until.min(capability) });
         Ok(answer)
@@ -96,6 +120,7 @@ fn key(desktop: &DesktopId, credential: &Credential) -> Key {
     let (kind, secret) = match credential {
         Credential::Cookie(secret) => (b'c', secret),
         Credential::Bearer(secret) => (b'b', secret),
+        Credential::Ticket(secret) => (b't', secret),
     };
     let mut hash = Sha256::new();
     hash.update([kind]);
@@ -115,9 +140,9 @@ fn capability_end(jwt: &str) -> Option<Millis> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicI64, AtomicUsize};
 
-    use protocol::{UserId, VmId, error::Code};
+    use protocol::{TokenId, UserId, VmId, edge::CredentialId, error::Code};
 
     use super::*;
 
@@ -140,6 +165,8 @@ mod tests {
             let claims = BASE64_URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{capability_s}}}"#));
             let answer = Resolved {
                 user_id: UserId::generate(),
+                credential_id: CredentialId::Token(TokenId::generate()),
+                ends_at: None,
                 generation: 1,
                 vm_id: VmId::generate(),
                 address: "127.0.0.1:1".into(),
@@ -218,6 +245,35 @@ mod tests {
         told.ask("a", 1_000, 60).await.unwrap();
 
         told.resolver.forget(&told.desktop, &Credential::Bearer("a".into()));
+        told.ask("a", 1_000, 60).await.unwrap();
+
+        assert_eq!(told.asked(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_back_is_asked_again_and_nothing_else() {
+        let told = Told::new();
+        let taken = told.ask("a", 1_000, 60).await.unwrap().user_id.clone();
+        told.ask("b", 1_000, 60).await.unwrap();
+
+        told.resolver.revoke(|grant| grant.user_id == taken);
+        told.ask("a", 1_000, 60).await.unwrap();
+        told.ask("b", 1_000, 60).await.unwrap();
+
+        assert_eq!(told.asked(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_was_under_way_while_something_was_taken_back_is_not_kept() {
+        let told = Told::new();
+        let answer = told.ask("z", 1_000, 60).await.unwrap();
+        let asking = async {
+            told.resolver.revoke(|_| true);
+            Ok(Resolved::clone(&answer))
+        };
+        let credential = Credential::Bearer("a".into());
+        told.resolver.resolve(&told.desktop, &credential, asking).await.unwrap();
+
         told.ask("a", 1_000, 60).await.unwrap();
 
         assert_eq!(told.asked(), 2);

@@ -8,6 +8,8 @@ use protocol::{
 };
 use url::Url;
 
+use crate::headers;
+
 /// Longer than any token of ours.
 const MAX_CREDENTIAL: usize = 4096;
 
@@ -51,6 +53,14 @@ impl Browsers {
         if let Some(authorization) = headers.get(header::AUTHORIZATION) {
             let token = authorization.to_str().ok().and_then(bearer).filter(|token| token.len() <= MAX_CREDENTIAL);
             return token.map(|token| Credential::Bearer(token.to_owned())).ok_or_else(not_signed_in);
+        }
+        if headers.contains_key(header::UPGRADE) {
+            // Whoever has one was given it: no other site can make a browser send it.
+            match headers::tickets(headers).as_slice() {
+                [] => {}
+                [ticket] if ticket.len() <= MAX_CREDENTIAL => return Ok(Credential::Ticket((*ticket).to_owned())),
+                _ => return Err(not_signed_in()),
+            }
         }
         let cookie = self.cookie(headers).ok_or_else(not_signed_in)?;
         self.check_site(method, headers)?;
@@ -145,6 +155,7 @@ mod tests {
         match browsers().credential(&method, &headers(pairs)) {
             Ok(Credential::Cookie(_)) => Ok("cookie"),
             Ok(Credential::Bearer(_)) => Ok("bearer"),
+            Ok(Credential::Ticket(_)) => Ok("ticket"),
             Err(problem) => Err(problem.code),
         }
     }
@@ -172,6 +183,17 @@ mod tests {
         for wrong in ["Basic eDp5", "Bearer", "Bearer ", "Bearer a b", "cbp_x"] {
             assert_eq!(code(Method::GET, &[("authorization", wrong), COOKIE, OWN]), Err(Code::NotSignedIn), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_ticket_opens_a_websocket_and_nothing_else() {
+        let ticket = ("sec-websocket-protocol", "binary, ticket.cbt_x");
+        let two = ("sec-websocket-protocol", "ticket.cbt_x, ticket.cbt_y");
+
+        assert_eq!(code(Method::GET, &[UPGRADE, ticket, ("origin", "https://else.example")]), Ok("ticket"));
+        assert_eq!(code(Method::GET, &[UPGRADE, ticket, ("authorization", "Bearer cbp_x")]), Ok("bearer"));
+        assert_eq!(code(Method::GET, &[ticket]), Err(Code::NotSignedIn));
+        assert_eq!(code(Method::GET, &[UPGRADE, two, COOKIE, OWN]), Err(Code::NotSignedIn));
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod secret;
 pub mod session;
 pub mod settings;
 mod spelled;
+pub mod ticket;
 pub mod user;
 pub mod vm;
 pub mod window;

@@ -3,8 +3,8 @@
 use insta::assert_json_snapshot;
 use protocol::{
     accessibility::*, action::*, approval::*, capability::*, chat::*, desktop::*, edge::*, error::*, event::*,
-    journal::*, key::*, lease::*, model::*, recording::*, secret::*, session::*, settings::*, user::*, vm::*,
-    window::*, *,
+    journal::*, key::*, lease::*, model::*, recording::*, secret::*, session::*, settings::*, ticket::*, user::*,
+    vm::*, window::*, *,
 };
 use serde_json::json;
 
@@ -376,6 +376,8 @@ fn what_a_vm_says_and_hears() {
 
 #[test]
 fn what_the_edge_asks() {
+    let credential_id = CredentialId::Login(id("lgn"));
+    let grant = Grant { user_id: id("usr"), credential_id, desktop_id: id("dsk"), generation: 2 };
     assert_json_snapshot!([
         json!(Capability {
             iss: ISSUER.into(),
@@ -389,12 +391,25 @@ fn what_the_edge_asks() {
         json!(Resolve { desktop_id: id("dsk"), credential: Credential::Bearer("cbp_example".into()) }),
         json!(Resolved {
             user_id: id("usr"),
+            credential_id: CredentialId::Token(id("tok")),
+            ends_at: Some(90_000),
             generation: 2,
             vm_id: id("vm"),
             address: "127.0.0.1:40000".into(),
             capability: "a.b.c".into(),
             fresh_until: 60_000,
         }),
+        json!(CreateTicket { desktop_id: id("dsk"), scopes: vec![Scope::View] }),
+        json!(CreatedTicket { ticket: "cbt_example".into(), expires_at: 30_000 }),
+        json!(AskGrants { grants: vec![grant.clone()] }),
+        json!(Holds { holds: vec![true] }),
+        json!([
+            Revocation::Alive,
+            Revocation::Credential { credential_id: grant.credential_id.clone() },
+            Revocation::Browsers { user_id: id("usr"), but: Some(id("lgn")) },
+            Revocation::Desktop { desktop_id: id("dsk") },
+            Revocation::Missed,
+        ]),
         json!(ModelKeyRequest { vm_id: id("vm"), provider: ProviderName::anthropic() }),
         json!(ModelKey {
             user_id: id("usr"),

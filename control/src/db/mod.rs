@@ -12,6 +12,7 @@ pub mod logins;
 pub mod mcp_servers;
 pub mod secrets;
 pub mod sessions;
+pub mod tickets;
 pub mod tokens;
 pub mod users;
 pub mod vms;

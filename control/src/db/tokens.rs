@@ -57,9 +57,9 @@ pub async fn by_secret_hash(db: &Db, hash: &str) -> sqlx::Result<Option<TokenRow
     .transpose()
 }
 
-pub async fn is_good(db: &Db, id: &TokenId, now: Millis) -> sqlx::Result<bool> {
-    on!(db, pool => sqlx::query("SELECT 1 FROM tokens WHERE id = $1 AND expires_at > $2")
-        .bind(id.as_str()).bind(now).fetch_optional(pool).await.map(|row| row.is_some()))
+pub async fn is_good(db: &Db, id: &TokenId, user: &UserId, now: Millis) -> sqlx::Result<bool> {
+    on!(db, pool => sqlx::query("SELECT 1 FROM tokens WHERE id = $1 AND user_id = $2 AND expires_at > $3")
+        .bind(id.as_str()).bind(user.as_str()).bind(now).fetch_optional(pool).await.map(|row| row.is_some()))
 }
 
 /// Notes that a token is used.

@@ -8,6 +8,7 @@ pub mod state;
 use protocol::{
     DesktopId, UserId,
     desktop::{CreateDesktop, Desktop, DesktopState, PatchDesktop, Size},
+    edge::Revocation,
     error::{Code, Problem},
 };
 
@@ -147,6 +148,7 @@ async fn ask(app: &App, user: &UserId, id: &DesktopId, event: Event) -> Result<D
         (to.failures, to.next_try_at) = (0, 0);
         if db::desktops::update(&app.db, &row, &to).await? {
             tracing::info!(desktop = %id, state = next.as_str(), "asked");
+            left(app, &row, &to);
             changed(app, user);
             return Ok(view(to));
         }
@@ -157,6 +159,13 @@ async fn ask(app: &App, user: &UserId, id: &DesktopId, event: Event) -> Result<D
 /// The row as it enters a state.
 fn entered(row: &DesktopRow, state: DesktopState, reason: Option<String>, now: i64) -> DesktopRow {
     DesktopRow { state, reason, state_since: now, ..row.clone() }
+}
+
+/// Who was let in to a desktop that was ready has to ask again.
+fn left(app: &App, from: &DesktopRow, to: &DesktopRow) {
+    if from.state == DesktopState::Ready && to.state != DesktopState::Ready {
+        app.hub.revoke(Revocation::Desktop { desktop_id: from.id.clone() });
+    }
 }
 
 /// Tells the browsers and the reconciler.

@@ -283,6 +283,7 @@ pub(super) async fn write(app: &App, from: &DesktopRow, to: &DesktopRow) -> anyh
     if db::desktops::update(&app.db, from, to).await? {
         let took_ms = to.state_since - from.state_since;
         tracing::info!(desktop = %to.id, generation = to.generation, from = from.state.as_str(), reason = to.reason, took_ms, "{}", to.state.as_str());
+        super::left(app, from, to);
         app.hub.call(Change::Desktop { user_id: to.user_id.clone() });
         app.wake.notify_one();
     }

@@ -38,6 +38,17 @@ impl FromRequestParts<Shared> for Owner {
     }
 }
 
+/// A caller who may do something, whatever it is.
+pub struct Somebody(pub Caller);
+
+impl FromRequestParts<Shared> for Somebody {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
+        authenticate(parts, app).await.map(Self)
+    }
+}
+
 /// A caller who may see what there is.
 pub struct Viewer(pub Caller);
 
@@ -86,7 +97,7 @@ impl FromRequestParts<Shared> for OwnPage {
 
 /// Refuses a token that may do only part of what its user may.
 pub fn demand_everything(caller: &Caller) -> Result<(), ApiError> {
-    let everything = Scope::ALL.iter().all(|scope| caller.scopes().contains(scope));
+    let everything = Scope::ALL.iter().all(|scope| caller.scopes.contains(scope));
     if everything { Ok(()) } else { Err(missing("everything")) }
 }
 
@@ -98,7 +109,7 @@ pub fn origin_of(headers: &HeaderMap) -> users::sign_in::From<'_> {
 
 async fn with(parts: &mut Parts, app: &Shared, scope: Scope) -> Result<Caller, ApiError> {
     let caller = authenticate(parts, app).await?;
-    if caller.scopes().contains(&scope) { Ok(caller) } else { Err(missing(&format!("{scope:?}").to_lowercase())) }
+    if caller.scopes.contains(&scope) { Ok(caller) } else { Err(missing(&format!("{scope:?}").to_lowercase())) }
 }
 
 async fn authenticate(parts: &Parts, app: &Shared) -> Result<Caller, ApiError> {

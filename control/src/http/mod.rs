@@ -18,6 +18,7 @@ pub mod secrets;
 pub mod serve;
 pub mod sessions;
 pub mod stream;
+pub mod tickets;
 pub mod tokens;
 pub mod vm;
 
@@ -89,6 +90,7 @@ fn public() -> OpenApiRouter<Shared> {
         .routes(routes!(auth::end_login))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::delete))
+        .routes(routes!(tickets::create))
         .routes(routes!(keys::list))
         .routes(routes!(keys::put, keys::delete))
         .routes(routes!(keys::check))
@@ -138,6 +140,10 @@ fn vm() -> Router<Shared> {
 
 /// What edges ask.
 fn internal() -> Router<Shared> {
-    use axum::routing::post;
-    Router::new().route("/resolve", post(internal::resolve)).route("/model-key", post(internal::model_key))
+    use axum::routing::{get, post};
+    Router::new()
+        .route("/resolve", post(internal::resolve))
+        .route("/model-key", post(internal::model_key))
+        .route("/grants", post(internal::holds))
+        .route("/revocations", get(internal::revocations))
 }

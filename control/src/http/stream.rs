@@ -16,7 +16,8 @@ use crate::{
 /// What a stream has to send now, and whether there is more at once.
 pub type Looked = Result<(Vec<Event>, bool), ApiError>;
 
-/// A stream that calls `look` at once, and again after each change that `concerns` it.
+/// A stream that calls `look` at once, and again after each change that `concerns` it, or whenever somebody may no
+/// longer do what they were let in for.
 ///
 /// It ends when `look` fails: the client comes again, and is told why if it may not.
 pub fn looking<L, F>(
@@ -31,7 +32,7 @@ where
     let state = (listener, concerns, look, true);
     let batches = futures_util::stream::unfold(state, |(mut listener, concerns, mut look, at_once)| async move {
         if !at_once {
-            listener.next(&concerns).await;
+            listener.next(|change| matches!(change, Change::Revoked(_)) || concerns(change)).await;
         }
         let (events, more) = look().await.ok()?;
         Some((futures_util::stream::iter(events.into_iter().map(Ok)), (listener, concerns, look, more)))
@@ -41,7 +42,7 @@ where
 
 /// Ends a stream whose caller has been signed out since.
 pub async fn demand_still(app: &App, caller: &Caller) -> Result<(), ApiError> {
-    if account::is_still(app, caller).await? {
+    if account::is_still(app, &caller.user_id, &caller.credential()).await? {
         return Ok(());
     }
     Err(Problem::new(Code::NotSignedIn, "Sign in again.").into())

@@ -2,7 +2,8 @@
 
 use protocol::{
     UserId,
-    edge::Credential,
+    capability::Scope,
+    edge::{Credential, CredentialId},
     error::{Code, Problem},
     user::User,
 };
@@ -14,6 +15,10 @@ use crate::{app::App, db, error::ApiError};
 pub async fn authenticate(app: &App, credential: &Credential) -> Result<Caller, ApiError> {
     match credential {
         Credential::Bearer(secret) => tokens::verify(app, secret).await,
+        Credential::Ticket(_) => {
+            Err(Problem::new(Code::NotSignedIn, "A ticket is good for a WebSocket of a desktop, and for nothing else.")
+                .into())
+        }
         Credential::Cookie(token) => {
             let (user_id, login) = app.signer.read_access(token, app.clock.now()).map_err(|why| match why {
                 NotAccepted::Expired => Problem::new(Code::TokenExpired, "Refresh the session, or sign in again."),
@@ -23,16 +28,16 @@ pub async fn authenticate(app: &App, credential: &Credential) -> Result<Caller, 
             if !db::logins::exists(&app.db, &login, &user_id).await? {
                 return Err(Problem::new(Code::NotSignedIn, "Sign in again.").into());
             }
-            Ok(Caller { user_id, via: Via::Browser(login) })
+            Ok(Caller { user_id, via: Via::Browser(login), scopes: Scope::ALL.to_vec() })
         }
     }
 }
 
 /// Is a caller of a while ago still let in? For what lasts longer than a request.
-pub async fn is_still(app: &App, caller: &Caller) -> Result<bool, ApiError> {
-    Ok(match &caller.via {
-        Via::Browser(login) => db::logins::exists(&app.db, login, &caller.user_id).await?,
-        Via::Token(id, _) => db::tokens::is_good(&app.db, id, app.clock.now()).await?,
+pub async fn is_still(app: &App, user: &UserId, credential: &CredentialId) -> Result<bool, ApiError> {
+    Ok(match credential {
+        CredentialId::Login(login) => db::logins::exists(&app.db, login, user).await?,
+        CredentialId::Token(id) => db::tokens::is_good(&app.db, id, user, app.clock.now()).await?,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use protocol::{
     LoginId, Millis, UserId,
+    edge::{CredentialId, Revocation},
     error::{Code, Problem},
     user::Login,
 };
@@ -53,6 +54,7 @@ pub async fn refresh(app: &App, token: &str) -> Result<Tokens, ApiError> {
         Exchanged::For(login) => Ok(Tokens { access: app.signer.access(&login.user_id, &login.id, now)?, refresh }),
         Exchanged::Stolen(login) => {
             tracing::warn!(user = %login.user_id, login = %login.id, "a refresh token came twice: its family is ended");
+            revoked(app, &login.id);
             Err(signed_out())
         }
         Exchanged::Unknown => Err(signed_out()),
@@ -63,6 +65,7 @@ pub async fn refresh(app: &App, token: &str) -> Result<Tokens, ApiError> {
 pub async fn end_by_token(app: &App, token: &str) -> Result<(), ApiError> {
     if let Some(login) = db::logins::by_refresh_hash(&app.db, &secret::hash(token)).await? {
         db::logins::delete(&app.db, &login.id, &login.user_id).await?;
+        revoked(app, &login.id);
     }
     Ok(())
 }
@@ -81,16 +84,26 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Login>, ApiError> {
 
 /// Signs a browser out.
 pub async fn end(app: &App, user: &UserId, login: &LoginId) -> Result<(), ApiError> {
-    if db::logins::delete(&app.db, login, user).await? { Ok(()) } else { Err(not_found("sign-in")) }
+    if !db::logins::delete(&app.db, login, user).await? {
+        return Err(not_found("sign-in"));
+    }
+    revoked(app, login);
+    Ok(())
 }
 
 /// Signs all browsers of the caller out but the one that asks.
 pub async fn end_others(app: &App, caller: &Caller) -> Result<(), ApiError> {
     let keep = match &caller.via {
         Via::Browser(login) => Some(login),
-        Via::Token(..) => None,
+        Via::Token { .. } => None,
     };
-    Ok(db::logins::delete_others(&app.db, &caller.user_id, keep).await?)
+    db::logins::delete_others(&app.db, &caller.user_id, keep).await?;
+    app.hub.revoke(Revocation::Browsers { user_id: caller.user_id.clone(), but: keep.cloned() });
+    Ok(())
+}
+
+fn revoked(app: &App, login: &LoginId) {
+    app.hub.revoke(Revocation::Credential { credential_id: CredentialId::Login(login.clone()) });
 }
 
 fn signed_out() -> ApiError {

@@ -2,6 +2,7 @@
 
 use protocol::{
     Millis, TokenId, UserId,
+    edge::{CredentialId, Revocation},
     error::{Code, Problem},
     user::{AccessToken, CreateToken, CreatedToken},
 };
@@ -59,7 +60,11 @@ pub async fn list(app: &App, user: &UserId) -> Result<Vec<AccessToken>, ApiError
 }
 
 pub async fn delete(app: &App, user: &UserId, id: &TokenId) -> Result<(), ApiError> {
-    if db::tokens::delete(&app.db, id, user).await? { Ok(()) } else { Err(not_found("token")) }
+    if !db::tokens::delete(&app.db, id, user).await? {
+        return Err(not_found("token"));
+    }
+    app.hub.revoke(Revocation::Credential { credential_id: CredentialId::Token(id.clone()) });
+    Ok(())
 }
 
 /// Who a bearer is.
@@ -80,7 +85,7 @@ pub async fn verify(app: &App, secret: &str) -> Result<Caller, ApiError> {
             tracing::warn!(%error, token = %row.id, "note the use of a token");
         }
     }
-    Ok(Caller { user_id: row.user_id, via: Via::Token(row.id, row.scopes) })
+    Ok(Caller { user_id: row.user_id, via: Via::Token { id: row.id, ends_at: row.expires_at }, scopes: row.scopes })
 }
 
 fn view(row: TokenRow) -> AccessToken {

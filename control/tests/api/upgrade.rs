@@ -26,7 +26,7 @@ async fn a_database_from_before_the_agent_is_brought_up_to_date(control: Control
             control.sql(&format!("ALTER TABLE {table} DROP COLUMN {column}")).await;
         }
     }
-    control.sql("DROP TABLE secrets; DROP TABLE mcp_servers; DELETE FROM _sqlx_migrations WHERE version >= 2").await;
+    control.sql("DROP TABLE secrets; DROP TABLE mcp_servers; DROP TABLE tickets; DELETE FROM _sqlx_migrations WHERE version >= 2").await;
 
     let control = control.restarted().await;
     let (browser, vm) = (browser.at(&control), vm.at(&control));

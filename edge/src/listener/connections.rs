@@ -1,7 +1,7 @@
 //! The open connections: counted, and each one can be cut.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use protocol::VmId;
+use protocol::{Millis, VmId, edge::Grant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -27,10 +27,19 @@ pub(crate) struct Connection {
     pub(crate) vm: Option<VmId>,
     pub(crate) cut: CancellationToken,
     long_lived: AtomicBool,
+    /// By what right something long goes on, if it does and that can be taken back.
+    granted: Mutex<Option<Granted>>,
     /// Is a request under way whose head is complete?
     busy: AtomicBool,
     heads: AtomicU64,
     all: Arc<Connections>,
+}
+
+/// The right by which something that lasts was opened.
+#[derive(Debug, Clone)]
+pub(crate) struct Granted {
+    pub(crate) grant: Grant,
+    pub(crate) ends_at: Option<Millis>,
 }
 
 impl Connections {
@@ -63,6 +72,25 @@ impl Connections {
         }
     }
 
+    /// Cuts what goes on by a right that is `taken`; answers how many.
+    pub(crate) fn cut_granted(&self, taken: impl Fn(&Granted) -> bool) -> usize {
+        let open = self.lock();
+        let hit = open.values().filter(|connection| connection.granted().as_ref().is_some_and(&taken));
+        hit.inspect(|connection| connection.cut.cancel()).count()
+    }
+
+    /// By what rights something goes on now, each once.
+    pub(crate) fn granted(&self) -> Vec<Grant> {
+        let mut grants: Vec<Grant> = Vec::new();
+        let mut known = HashSet::new();
+        for granted in self.lock().values().filter_map(|connection| connection.granted().clone()) {
+            if known.insert(granted.grant.clone()) {
+                grants.push(granted.grant);
+            }
+        }
+        grants
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,6 +105,7 @@ impl Connection {
 
     /// Its answer is done.
     pub(crate) fn answer_went(&self) {
+        *self.granted() = None;
         self.busy.store(false, Ordering::SeqCst);
     }
 
@@ -87,6 +116,15 @@ impl Connection {
 
     pub(crate) fn is_busy(&self) -> bool {
         self.busy.load(Ordering::SeqCst)
+    }
+
+    /// Something long begins, by this right.
+    pub(crate) fn grant(&self, granted: Granted) {
+        *self.granted() = Some(granted);
+    }
+
+    fn granted(&self) -> MutexGuard<'_, Option<Granted>> {
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Marks it as one that lasts until somebody ends it.
@@ -111,6 +149,7 @@ impl Admitted {
             vm,
             cut: CancellationToken::new(),
             long_lived: AtomicBool::new(false),
+            granted: Mutex::default(),
             busy: AtomicBool::new(false),
             heads: AtomicU64::new(0),
             all: self.all.clone(),
@@ -142,6 +181,11 @@ impl Drop for Registered {
 
 #[cfg(test)]
 mod tests {
+    use protocol::{
+        DesktopId, TokenId, UserId,
+        edge::{CredentialId, Revocation},
+    };
+
     use super::*;
 
     fn peer() -> SocketAddr {
@@ -161,6 +205,32 @@ mod tests {
         assert!(!request.shared().cut.is_cancelled());
         request.shared().mark_long_lived();
         assert!(request.shared().cut.is_cancelled(), "one that becomes long-lived while draining is cut too");
+    }
+
+    #[test]
+    fn what_goes_on_by_a_right_that_is_taken_is_cut_and_nothing_else() {
+        let all = Connections::new(10);
+        let grant = |token: &TokenId| Grant {
+            user_id: UserId::generate(),
+            credential_id: CredentialId::Token(token.clone()),
+            desktop_id: DesktopId::generate(),
+            generation: 1,
+        };
+        let (taken, kept) = (TokenId::generate(), TokenId::generate());
+        let open = || all.admit().unwrap().register(peer(), None);
+        let (hit, other, over, idle) = (open(), open(), open(), open());
+        for (connection, token) in [(&hit, &taken), (&other, &kept), (&over, &taken)] {
+            connection.shared().grant(Granted { grant: grant(token), ends_at: None });
+        }
+        over.shared().answer_went();
+
+        let revocation = Revocation::Credential { credential_id: CredentialId::Token(taken) };
+        let cut = all.cut_granted(|granted| revocation.takes(&granted.grant));
+
+        assert_eq!(cut, 1);
+        let is_cut = [&hit, &other, &over, &idle].map(|connection| connection.shared().cut.is_cancelled());
+        assert_eq!(is_cut, [true, false, false, false]);
+        assert_eq!(all.granted().len(), 2);
     }
 
     #[test]

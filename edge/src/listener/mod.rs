@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::{
-    connections::{Connection, Connections},
+    connections::{Connection, Connections, Granted},
     socket::{Socket, Wire},
 };
 use crate::{certs::Certs, proxy::Proxy};

@@ -5,6 +5,7 @@ mod logs;
 mod mcp;
 mod model;
 mod public;
+mod revocations;
 mod starting;
 mod support;
 mod vms;

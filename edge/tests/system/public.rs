@@ -118,7 +118,7 @@ async fn what_is_internal_is_not_here() {
         let answer = world.http.post(world.url(path)).body("{}").send().await.unwrap();
         assert_eq!(answer.status(), 404, "{path}");
     }
-    assert_eq!(world.control.upstream.connections(), 0);
+    assert_eq!(world.control.connections(), 0);
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn a_request_that_two_programs_might_read_differently_is_refused() {
         let answer = raw(world.edge().public, request).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{what}: {answer}");
     }
-    assert_eq!(world.control.upstream.connections(), 0, "nothing of it reached control");
+    assert_eq!(world.control.connections(), 0, "nothing of it reached control");
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ async fn the_public_api_is_not_on_this_listener() {
         let answer = client.get(world.vm_url(path)).send().await.unwrap();
         assert!([404, 400].contains(&answer.status().as_u16()), "{path}: {}", answer.status());
     }
-    assert_eq!(world.control.upstream.connections(), 0);
+    assert_eq!(world.control.connections(), 0);
 }
 
 #[tokio::test]

@@ -61,6 +61,25 @@ async fn a_browser_opens_one_with_cookie_origin_and_subprotocol() {
 }
 
 #[tokio::test]
+async fn a_ticket_opens_one_and_goes_no_further() {
+    let world = World::start().await;
+    let (desktop, _sidecar) = world.desktop("user-a").await;
+    let headers = [("sec-websocket-protocol", "binary, ticket.user-a"), ("origin", "https://else.example")];
+    let before = world.control.resolved();
+
+    let (mut socket, response) = open(&world, &desktop, &headers).await.unwrap();
+    open(&world, &desktop, &headers).await.unwrap();
+
+    assert_eq!(response.headers()["sec-websocket-protocol"], "binary");
+    let seen: Seen = serde_json::from_str(socket.next().await.unwrap().unwrap().to_text().unwrap()).unwrap();
+    assert_eq!(seen.header("sec-websocket-protocol"), Some("binary"));
+    assert!(!format!("{seen:?}").contains("user-a"), "{seen:?}");
+    assert_eq!(world.control.resolved(), before + 2, "an answer to a ticket is not kept");
+    let get = world.http.get(world.url(&format!("/api/v1/desktops/{desktop}/screenshot")));
+    assert_eq!(get.header("sec-websocket-protocol", "ticket.user-a").send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
 async fn another_site_opens_none() {
     let world = World::start().await;
     let (desktop, sidecar) = world.desktop("user-a").await;
@@ -158,7 +177,7 @@ async fn when_the_edge_stops_a_request_may_finish() {
     requests
         .spawn(async move { http.post(url).body(reqwest::Body::wrap_stream(pieces)).send().await.unwrap().status() });
     body.send(Ok(Bytes::from_static(b"{"))).await.unwrap();
-    crate::support::until("it reached control", || async { world.control.upstream.connections() == 1 }).await;
+    crate::support::until("it reached control", || async { world.control.connections() == 1 }).await;
 
     let edge = world.edge.take().unwrap();
     let stopping = edge.shut_down();

@@ -54,7 +54,7 @@ async fn an_empty_last_frame_does_not_put_the_next_request_out_of_step() {
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(status, 200, "request {n}: {}", String::from_utf8_lossy(&body));
     }
-    assert_eq!(world.control.upstream.connections(), 1, "all of them on one pooled connection, or nothing was shown");
+    assert_eq!(world.control.connections(), 1, "all of them on one pooled connection, or nothing was shown");
 }
 
 /// #946: no WebSocket is lost after its 101. The sharp test, with an upstream faster than any, is in `upgrade_socket`.

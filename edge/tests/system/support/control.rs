@@ -1,11 +1,12 @@
 //! Plays control: answers the edge's own questions from tables, and everything else with what it saw.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -14,7 +15,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use protocol::{
     DesktopId, VmId,
-    edge::{Credential, ModelKey, ModelKeyRequest, Resolve, Resolved},
+    edge::{
+        ALIVE_MS, AskGrants, Credential, CredentialId, Holds, ModelKey, ModelKeyRequest, Resolve, Resolved, Revocation,
+    },
     error::{Code, Problem},
     key::ProviderName,
 };
@@ -37,6 +40,13 @@ struct State {
     resolves: Mutex<HashMap<(String, DesktopId), Result<Resolved, Problem>>>,
     keys: Mutex<HashMap<(VmId, ProviderName), ModelKey>>,
     resolved: AtomicUsize,
+    /// Answers wait until this is open.
+    held: tokio::sync::RwLock<()>,
+    /// Which credentials hold no longer, when it is asked.
+    lost: Mutex<HashSet<CredentialId>>,
+    listeners: Mutex<Vec<mpsc::Sender<Bytes>>>,
+    /// How often somebody began to listen.
+    listened: AtomicUsize,
     events: Mutex<Option<mpsc::Receiver<Bytes>>>,
     events_closed: CancellationToken,
 }
@@ -71,6 +81,36 @@ impl Control {
         self.state.resolved.load(Ordering::SeqCst)
     }
 
+    /// Its answers to where a desktop is are made, and wait until what this gives is dropped.
+    pub(crate) async fn hold_answers(&self) -> impl Drop + '_ {
+        self.state.held.write().await
+    }
+
+    /// Tells every edge that listens.
+    pub(crate) fn revoke(&self, revocation: &Revocation) {
+        let line = line(revocation);
+        self.state.listeners.lock().unwrap().retain(|listener| listener.try_send(line.clone()).is_ok());
+    }
+
+    /// How many connections carried other requests than the edge's listening.
+    pub(crate) fn connections(&self) -> usize {
+        self.upstream.connections() - self.state.listened.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn has_listener(&self) -> bool {
+        !self.state.listeners.lock().unwrap().is_empty()
+    }
+
+    /// From now on it says, when asked, that this holds no longer.
+    pub(crate) fn loses(&self, credential: &CredentialId) {
+        self.state.lost.lock().unwrap().insert(credential.clone());
+    }
+
+    /// Ends the streams of those who listen.
+    pub(crate) fn falls_silent(&self) {
+        self.state.listeners.lock().unwrap().clear();
+    }
+
     /// The next event stream asked for carries what is sent here.
     pub(crate) fn streams(&self) -> mpsc::Sender<Bytes> {
         let (sender, receiver) = mpsc::channel(8);
@@ -83,7 +123,30 @@ impl State {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         match request.uri().path() {
             "/readyz" => json(200, &"ready"),
-            "/internal/v1/resolve" => self.resolve(read(request).await),
+            "/internal/v1/resolve" => {
+                let answer = self.resolve(read(request).await);
+                let _open = self.held.read().await;
+                answer
+            }
+            "/internal/v1/grants" => {
+                let AskGrants { grants } = read(request).await;
+                let lost = self.lost.lock().unwrap();
+                let holds = grants.iter().map(|grant| !lost.contains(&grant.credential_id)).collect();
+                json(200, &Holds { holds })
+            }
+            "/internal/v1/revocations" => {
+                let (sender, receiver) = mpsc::channel(100);
+                sender.try_send(line(&Revocation::Alive)).unwrap();
+                self.listened.fetch_add(1, Ordering::SeqCst);
+                self.listeners.lock().unwrap().push(sender);
+                let lines = futures_util::stream::unfold(receiver, async |mut lines| {
+                    match tokio::time::timeout(Duration::from_millis(ALIVE_MS), lines.recv()).await {
+                        Ok(told) => Some((told?, lines)),
+                        Err(_) => Some((line(&Revocation::Alive), lines)),
+                    }
+                });
+                streamed("application/x-ndjson", lines)
+            }
             "/internal/v1/model-key" => self.model_key(&read(request).await),
             path if path.ends_with("/events") || path.ends_with("/notices") => match self.events.lock().unwrap().take()
             {
@@ -102,7 +165,7 @@ impl State {
 
     fn resolve(&self, asked: Resolve) -> Response<Body> {
         self.resolved.fetch_add(1, Ordering::SeqCst);
-        let (Credential::Cookie(secret) | Credential::Bearer(secret)) = asked.credential;
+        let (Credential::Cookie(secret) | Credential::Bearer(secret) | Credential::Ticket(secret)) = asked.credential;
         let known = self.resolves.lock().unwrap().get(&(secret.clone(), asked.desktop_id)).cloned();
         match known {
             Some(Ok(resolved)) => json(200, &resolved),
@@ -118,6 +181,12 @@ impl State {
             None => json(409, &Problem::new(Code::NoProviderKey, "Store a key of Anthropic in the settings.")),
         }
     }
+}
+
+fn line(revocation: &Revocation) -> Bytes {
+    let mut line = serde_json::to_vec(revocation).unwrap();
+    line.push(b'\n');
+    line.into()
 }
 
 async fn read<T: serde::de::DeserializeOwned>(request: Request<Incoming>) -> T {

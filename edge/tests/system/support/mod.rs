@@ -10,7 +10,11 @@ use std::{future::Future, path::Path, time::Duration};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use edge::{Edge, config::Config};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use protocol::{DesktopId, UserId, VmId, edge::Resolved, error::Problem};
+use protocol::{
+    DesktopId, TokenId, UserId, VmId,
+    edge::{CredentialId, Resolved},
+    error::Problem,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -50,6 +54,7 @@ impl World {
         let mut config = Config { edge_certs: certs, web, control_url: control.url(), ..Config::bounds() };
         change(&mut config);
         let edge = Edge::start(config, PrometheusBuilder::new().build_recorder().handle()).await.unwrap();
+        until("the edge listens", || async { control.has_listener() }).await;
         Self { edge: Some(edge), ca, control, folder, http: plain_client() }
     }
 
@@ -107,6 +112,8 @@ pub(crate) fn resolved(vm: &VmId, address: &str) -> Resolved {
     let claims = BASE64_URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{exp}}}"#));
     Resolved {
         user_id: UserId::generate(),
+        credential_id: CredentialId::Token(TokenId::generate()),
+        ends_at: None,
         generation: 1,
         vm_id: vm.clone(),
         address: address.to_owned(),
