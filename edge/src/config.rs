@@ -61,6 +61,7 @@ pub struct Config {
     pub head_patience: Duration,
     /// How long requests may go on after the signal to stop.
     pub grace: Duration,
+    /// At once; a quarter of them are kept for VMs.
     pub max_connections: usize,
 }
 

@@ -34,7 +34,7 @@ use std::{
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pingora::{apps::ServerApp, proxy::http_proxy, server::configuration::ServerConf};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -88,7 +88,9 @@ impl Edge {
 
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let connections = Connections::new(limits::connections(config.max_connections));
+        let connections = Connections::new();
+        let all = limits::connections(config.max_connections);
+        let of_vms = all / 4;
         let (draining, drain) = watch::channel(false);
 
         let server = Arc::new(ServerConf {
@@ -113,16 +115,21 @@ impl Edge {
         tasks.spawn(watch.clone().run());
         let mut proxies = Vec::new();
         let doors = [
-            (public, Door::public(&config, addresses.0, watch)?, public_tls.map(Tls::Fixed)),
-            (vm, Door::vm(certs.clone()), Some(Tls::Internal(certs.clone()))),
+            (public, Door::public(&config, addresses.0, watch)?, public_tls.map(Tls::Fixed), all - of_vms),
+            (vm, Door::vm(certs.clone()), Some(Tls::Internal(certs.clone())), of_vms),
         ];
-        for (socket, door, tls) in doors {
+        for (socket, door, tls, places) in doors {
             let mut http = http_proxy(&server, Proxy::new(door, config.client_read_timeout));
             http.server_options = Some(limits::server_options());
             let http = Arc::new(http);
             proxies.push(http.clone());
-            let listener =
-                Listener { socket, tls, connections: connections.clone(), head_patience: config.head_patience };
+            let listener = Listener {
+                socket,
+                tls,
+                connections: connections.clone(),
+                places: Arc::new(Semaphore::new(places)),
+                head_patience: config.head_patience,
+            };
             tasks.spawn(listener.serve(http, tasks.clone(), stop.clone(), drain.clone()));
         }
         tasks.spawn(metrics_page::serve(metrics_listener, metrics, stop.clone()));

@@ -17,7 +17,6 @@ pub(crate) struct Connections {
     open: Mutex<HashMap<u64, Arc<Connection>>>,
     next: AtomicU64,
     draining: AtomicBool,
-    places: Arc<Semaphore>,
 }
 
 /// What the edge knows of a connection, as long as it is open.
@@ -43,18 +42,13 @@ pub(crate) struct Granted {
 }
 
 impl Connections {
-    pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self {
-            open: Mutex::default(),
-            next: AtomicU64::new(0),
-            draining: AtomicBool::new(false),
-            places: Arc::new(Semaphore::new(max)),
-        })
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { open: Mutex::default(), next: AtomicU64::new(0), draining: AtomicBool::new(false) })
     }
 
-    /// A place for one more connection, if there is one.
-    pub(crate) fn admit(self: &Arc<Self>) -> Option<Admitted> {
-        let place = self.places.clone().try_acquire_owned().ok()?;
+    /// One of the places for one more connection, if there is one.
+    pub(crate) fn admit(self: &Arc<Self>, places: &Arc<Semaphore>) -> Option<Admitted> {
+        let place = places.clone().try_acquire_owned().ok()?;
         Some(Admitted { all: self.clone(), place })
     }
 
@@ -192,11 +186,14 @@ mod tests {
         "127.0.0.1:1".parse().unwrap()
     }
 
+    fn open(all: &Arc<Connections>) -> Registered {
+        all.admit(&Arc::new(Semaphore::new(1))).unwrap().register(peer(), None)
+    }
+
     #[test]
     fn draining_cuts_long_lived_connections_and_leaves_the_others() {
-        let all = Connections::new(10);
-        let (socket, request) =
-            (all.admit().unwrap().register(peer(), None), all.admit().unwrap().register(peer(), None));
+        let all = Connections::new();
+        let (socket, request) = (open(&all), open(&all));
         socket.shared().mark_long_lived();
 
         all.cut_long_lived();
@@ -209,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_goes_on_by_a_right_that_is_taken_is_cut_and_nothing_else() {
-        let all = Connections::new(10);
+        let all = Connections::new();
         let grant = |token: &TokenId| Grant {
             user_id: UserId::generate(),
             credential_id: CredentialId::Token(token.clone()),
@@ -217,8 +214,7 @@ mod tests {
             generation: 1,
         };
         let (taken, kept) = (TokenId::generate(), TokenId::generate());
-        let open = || all.admit().unwrap().register(peer(), None);
-        let (hit, other, over, idle) = (open(), open(), open(), open());
+        let (hit, other, over, idle) = (open(&all), open(&all), open(&all), open(&all));
         for (connection, token) in [(&hit, &taken), (&other, &kept), (&over, &taken)] {
             connection.shared().grant(Granted { grant: grant(token), ends_at: None });
         }
@@ -235,13 +231,13 @@ mod tests {
 
     #[test]
     fn a_full_house_admits_again_when_somebody_leaves() {
-        let all = Connections::new(1);
-        let first = all.admit().unwrap().register(peer(), None);
-        assert!(all.admit().is_none());
+        let (all, places) = (Connections::new(), Arc::new(Semaphore::new(1)));
+        let first = all.admit(&places).unwrap().register(peer(), None);
+        assert!(all.admit(&places).is_none());
 
         drop(first);
 
-        assert!(all.admit().is_some());
+        assert!(all.admit(&places).is_some());
         assert!(all.lock().is_empty());
     }
 }

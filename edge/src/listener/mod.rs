@@ -15,7 +15,7 @@ use protocol::VmId;
 use rustls::{ServerConfig, pki_types::CertificateDer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Semaphore, watch},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -61,6 +61,8 @@ pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
     pub(crate) tls: Option<Tls>,
     pub(crate) connections: Arc<Connections>,
+    /// For so many at once: of its own, so that strangers at one door take no place at the other.
+    pub(crate) places: Arc<Semaphore>,
     /// How long a request's head may take from its first byte to its last.
     pub(crate) head_patience: Duration,
 }
@@ -83,7 +85,7 @@ impl Listener {
                     continue;
                 }
             };
-            let Some(admitted) = self.connections.admit() else {
+            let Some(admitted) = self.connections.admit(&self.places) else {
                 metrics::counter!("cloudbot_edge_connections_refused_total").increment(1);
                 continue;
             };

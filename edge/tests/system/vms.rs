@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::{VmId, error::Code, vm::server_name};
 
-use crate::support::{World, ca::Ca, problem, upstream::Seen};
+use crate::support::{World, ca::Ca, problem, until, upstream::Seen};
 
 #[tokio::test]
 async fn enrolment_needs_no_certificate_and_everything_else_does() {
@@ -71,6 +71,26 @@ async fn a_certificate_of_another_ca_is_not_even_greeted() {
         .unwrap();
 
     assert!(client.post(world.vm_url("/vm/v1/enrol")).body("{}").send().await.is_err());
+}
+
+#[tokio::test]
+async fn strangers_at_the_public_door_take_no_place_from_vms() {
+    let world = World::start_with(|config| config.max_connections = 16).await;
+    let public = world.edge().public;
+    let mut strangers = Vec::new();
+    for _ in 0..16 {
+        strangers.push(tokio::net::TcpStream::connect(public).await.unwrap());
+    }
+    until("there is no place left for another", async || {
+        let refused = world.http.get(world.url("/healthz")).send().await;
+        refused.is_err()
+    })
+    .await;
+
+    let vm = world.vm_client(Some(&server_name(&VmId::generate())));
+    let answer = vm.get(world.vm_url("/vm/v1/work")).send().await.unwrap();
+
+    assert_eq!(answer.status(), 200);
 }
 
 #[tokio::test]
