@@ -57,7 +57,7 @@ async fn all_end(who: &str, sockets: &mut [Socket]) {
 async fn is_open(socket: &mut Socket) -> bool {
     let quiet = Duration::from_millis(500);
     while let Ok(message) = tokio::time::timeout(quiet, socket.next()).await {
-        if !message.is_some_and(|message| message.is_ok()) {
+        if message.is_none_or(|message| message.is_err()) {
             return false;
         }
     }
