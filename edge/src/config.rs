@@ -61,6 +61,8 @@ pub struct Config {
     pub head_patience: Duration,
     /// How long requests may go on after the signal to stop.
     pub grace: Duration,
+    /// How often control is asked whether what is open may go on, beside what it tells by itself.
+    pub recheck: Duration,
     /// At once; a quarter of them are kept for VMs.
     pub max_connections: usize,
 }
@@ -115,6 +117,7 @@ impl Config {
             client_read_timeout: Duration::from_secs(60),
             head_patience: Duration::from_secs(20),
             grace: Duration::from_secs(4),
+            recheck: Duration::from_secs(15),
             max_connections: 20_000,
         }
     }

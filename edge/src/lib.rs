@@ -109,6 +109,8 @@ impl Edge {
             connections: connections.clone(),
             resolver: Arc::new(Resolver::new(clock.clone())),
             clock,
+            every: config.recheck,
+            missed: Arc::default(),
             tasks: tasks.clone(),
             stop: stop.clone(),
         };

@@ -59,11 +59,12 @@ impl Resolver {
 
     /// Forgets the answers by which a right was given that is `taken`.
     pub(crate) fn revoke(&self, taken: impl Fn(&Grant) -> bool) {
-        // Before anything else: who asks now does not keep the answer.
+        let mut kept = self.lock();
+        // Under the lock: whoever sees the new epoch finds none of what is taken away below.
         self.revoked.fetch_add(1, Ordering::SeqCst);
-        self.lock().retain(|key, slot| {
-            let Ok(kept) = slot.try_lock() else { return true };
-            !kept.as_ref().is_some_and(|kept| taken(&kept.answer.grant(&key.desktop)))
+        // A slot that is in use goes too: what comes of it is of the epoch before.
+        kept.retain(|key, slot| {
+            slot.try_lock().is_ok_and(|kept| !kept.as_ref().is_some_and(|kept| taken(&kept.answer.grant(&key.desktop))))
         });
     }
 
@@ -261,6 +262,20 @@ mod tests {
         told.ask("b", 1_000, 60).await.unwrap();
 
         assert_eq!(told.asked(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_being_read_while_it_is_taken_back_is_not_kept_either() {
+        let told = Told::new();
+        told.ask("a", 1_000, 60).await.unwrap();
+        let slot = told.resolver.slot(key(&told.desktop, &Credential::Bearer("a".into())));
+        let reading = slot.lock().await;
+
+        told.resolver.revoke(|_| true);
+        drop(reading);
+        told.ask("a", 1_000, 60).await.unwrap();
+
+        assert_eq!(told.asked(), 2);
     }
 
     #[tokio::test]

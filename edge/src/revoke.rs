@@ -1,13 +1,13 @@
 //! What was let in and is still open is cut as soon as control takes back what let it in.
 //!
-//! control tells of every revocation while it is listened to. Whatever may have been missed, because the stream broke or
-//! was too slow, is asked for: of all that is open, which still holds?
+//! control tells of every revocation while it is listened to. What may have been missed, because the stream broke, was too
+//! slow, or another control took it back, is asked for now and then: of all that is open, which still holds?
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use protocol::edge::{ALIVE_MS, Grant, MAX_GRANTS, Revocation};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{sync::Notify, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{Clock, certs::Certs, listener::Connections, resolve::Resolver};
@@ -25,6 +25,9 @@ pub(crate) struct Watch {
     pub(crate) connections: Arc<Connections>,
     pub(crate) resolver: Arc<Resolver>,
     pub(crate) clock: Clock,
+    /// How often it is asked for what nobody told of.
+    pub(crate) every: Duration,
+    pub(crate) missed: Arc<Notify>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
@@ -34,6 +37,7 @@ impl Watch {
         tokio::select! {
             () = self.stop.cancelled() => {}
             () = self.follow_for_ever() => {}
+            () = self.check_for_ever() => {}
             () = self.end_what_is_over() => {}
         }
     }
@@ -54,8 +58,6 @@ impl Watch {
 
     async fn follow(&self, heard: &mut bool) -> anyhow::Result<std::convert::Infallible> {
         let mut revocations = timeout(SILENCE, self.certs.now().control.revocations()).await.context("ask")??;
-        // Dropped with this, and begun anew with the next.
-        let mut checking = JoinSet::new();
         loop {
             let revocation = timeout(SILENCE, revocations.next()).await.context("silence")??;
             let is_first = !std::mem::replace(heard, true);
@@ -64,11 +66,9 @@ impl Watch {
             }
             if is_first || revocation == Revocation::Missed {
                 self.resolver.revoke(|_| true);
-                let watch = self.clone();
-                checking.spawn(async move { watch.check_all().await });
+                self.missed.notify_one();
             }
-            while checking.try_join_next().is_some() {}
-            if revocation == Revocation::Alive {
+            if matches!(revocation, Revocation::Alive | Revocation::Missed) {
                 continue;
             }
             self.resolver.revoke(|grant| revocation.takes(grant));
@@ -79,13 +79,21 @@ impl Watch {
         }
     }
 
-    /// Asks which of all that is open still holds, until control has answered.
-    async fn check_all(&self) {
-        let open = self.connections.granted();
-        for grants in open.chunks(MAX_GRANTS) {
-            while let Err(problem) = self.check(grants).await {
-                tracing::warn!(detail = problem.detail, "ask which grants still hold");
-                tokio::time::sleep(AGAIN_AT_MOST).await;
+    /// Asks which of all that is open still holds: at once when something was missed, and else now and then.
+    async fn check_for_ever(&self) {
+        loop {
+            let _ = timeout(self.every, self.missed.notified()).await;
+            let mut left = self.connections.granted();
+            while !left.is_empty() {
+                let mut failed = Vec::new();
+                for grants in left.chunks(MAX_GRANTS) {
+                    if let Err(problem) = self.check(grants).await {
+                        tracing::warn!(detail = problem.detail, "ask which grants still hold");
+                        failed.extend_from_slice(grants);
+                    }
+                }
+                left = failed;
+                tokio::time::sleep(if left.is_empty() { Duration::ZERO } else { AGAIN_AT_MOST }).await;
             }
         }
     }

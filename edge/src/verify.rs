@@ -54,7 +54,7 @@ impl Browsers {
             let token = authorization.to_str().ok().and_then(bearer).filter(|token| token.len() <= MAX_CREDENTIAL);
             return token.map(|token| Credential::Bearer(token.to_owned())).ok_or_else(not_signed_in);
         }
-        if headers.contains_key(header::UPGRADE) {
+        if is_websocket(method, headers) {
             // Whoever has one was given it: no other site can make a browser send it.
             match headers::tickets(headers).as_slice() {
                 [] => {}
@@ -94,6 +94,12 @@ impl Browsers {
         }
         Ok(())
     }
+}
+
+fn is_websocket(method: &Method, headers: &HeaderMap) -> bool {
+    let mut upgrades = headers.get_all(header::UPGRADE).iter();
+    let is_one = upgrades.next().is_some_and(|wanted| wanted.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    is_one && upgrades.next().is_none() && *method == Method::GET
 }
 
 /// A browser that wants this as a script, a style or a frame would run what a desktop's user or agent wrote, as ours.
@@ -193,6 +199,8 @@ mod tests {
         assert_eq!(code(Method::GET, &[UPGRADE, ticket, ("origin", "https://else.example")]), Ok("ticket"));
         assert_eq!(code(Method::GET, &[UPGRADE, ticket, ("authorization", "Bearer cbp_x")]), Ok("bearer"));
         assert_eq!(code(Method::GET, &[ticket]), Err(Code::NotSignedIn));
+        assert_eq!(code(Method::POST, &[UPGRADE, ticket]), Err(Code::NotSignedIn));
+        assert_eq!(code(Method::GET, &[("upgrade", "x"), ticket]), Err(Code::NotSignedIn));
         assert_eq!(code(Method::GET, &[UPGRADE, two, COOKIE, OWN]), Err(Code::NotSignedIn));
     }
 

@@ -81,7 +81,7 @@ pub struct AskGrants {
     pub grants: Vec<Grant>,
 }
 
-pub const MAX_GRANTS: usize = 500;
+pub const MAX_GRANTS: usize = 100;
 
 /// One for each grant, in order.
 #[derive(Clone, Serialize, Deserialize)]

@@ -111,9 +111,10 @@ pub async fn by_refresh_hash(db: &Db, hash: &str) -> sqlx::Result<Option<LoginRo
         .bind(hash).fetch_optional(pool).await)?.map(row).transpose()
 }
 
-pub async fn exists(db: &Db, id: &LoginId, user: &UserId) -> sqlx::Result<bool> {
-    on!(db, pool => sqlx::query("SELECT 1 FROM logins WHERE id = $1 AND user_id = $2")
-        .bind(id.as_str()).bind(user.as_str()).fetch_optional(pool).await.map(|row| row.is_some()))
+/// Is the browser still signed in?
+pub async fn is_good(db: &Db, id: &LoginId, user: &UserId, now: Millis) -> sqlx::Result<bool> {
+    on!(db, pool => sqlx::query("SELECT 1 FROM logins WHERE id = $1 AND user_id = $2 AND expires_at > $3")
+        .bind(id.as_str()).bind(user.as_str()).bind(now).fetch_optional(pool).await.map(|row| row.is_some()))
 }
 
 pub async fn of_user(db: &Db, user: &UserId, now: Millis) -> sqlx::Result<Vec<LoginRow>> {
@@ -127,9 +128,9 @@ pub async fn delete(db: &Db, id: &LoginId, user: &UserId) -> sqlx::Result<bool> 
         .bind(id.as_str()).bind(user.as_str()).execute(pool).await.map(|done| done.rows_affected() == 1))
 }
 
-/// Ends all families of a user but one.
-pub async fn delete_others(db: &Db, user: &UserId, keep: Option<&LoginId>) -> sqlx::Result<()> {
+/// Ends all families of a user but one; answers how many there were.
+pub async fn delete_others(db: &Db, user: &UserId, keep: Option<&LoginId>) -> sqlx::Result<u64> {
     let keep = keep.map_or("", LoginId::as_str);
     on!(db, pool => sqlx::query("DELETE FROM logins WHERE user_id = $1 AND id <> $2")
-        .bind(user.as_str()).bind(keep).execute(pool).await.map(drop))
+        .bind(user.as_str()).bind(keep).execute(pool).await.map(|done| done.rows_affected()))
 }

@@ -316,7 +316,9 @@ pub async fn stop_all(app: &Arc<App>) -> anyhow::Result<()> {
     for desktop in db::desktops::all(&app.db).await? {
         if let Ok(next) = state::on(desktop.state, Event::StopAsked) {
             let to = entered(&desktop, next, None, app.clock.now());
-            db::desktops::update(&app.db, &desktop, &to).await?;
+            if db::desktops::update(&app.db, &desktop, &to).await? {
+                super::left(app, &desktop, &to);
+            }
         }
     }
     let instances = app.provisioner.observe().await?;

@@ -50,7 +50,7 @@ pub async fn create(
     (status = 200, content_type = "text/event-stream", body = Desktop), (status = "4XX", body = Problem)))]
 pub async fn events(State(app): State<Shared>, Viewer(caller): Viewer) -> Result<impl IntoResponse, ApiError> {
     let listener = app.hub.listen();
-    let mine = caller.user_id.clone();
+    let (mine, who) = (caller.user_id.clone(), caller.clone());
     let known: Arc<Mutex<HashMap<DesktopId, Desktop>>> = Arc::default();
     let look = move || {
         let (app, caller, known) = (app.clone(), caller.clone(), known.clone());
@@ -75,7 +75,12 @@ pub async fn events(State(app): State<Shared>, Viewer(caller): Viewer) -> Result
             Ok((events, false))
         }
     };
-    Ok(stream::looking(listener, move |change| matches!(change, Change::Desktop { user_id } if *user_id == mine), look))
+    Ok(stream::looking(
+        listener,
+        who,
+        move |change| matches!(change, Change::Desktop { user_id } if *user_id == mine),
+        look,
+    ))
 }
 
 /// One desktop.

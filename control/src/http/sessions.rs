@@ -188,7 +188,7 @@ pub async fn events(
     let listener = app.hub.listen();
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse::<i64>().ok());
     let seen = Arc::new(AtomicI64::new(last.unwrap_or(from.after)));
-    let session = id.clone();
+    let (session, who) = (id.clone(), caller.clone());
     let look = move || {
         let (app, id, seen, caller) = (app.clone(), id.clone(), seen.clone(), caller.clone());
         async move {
@@ -204,6 +204,7 @@ pub async fn events(
     };
     Ok(stream::looking(
         listener,
+        who,
         move |change| matches!(change, Change::Session { session_id, .. } if *session_id == session),
         look,
     ))

@@ -25,7 +25,7 @@ pub async fn authenticate(app: &App, credential: &Credential) -> Result<Caller, 
                 NotAccepted::Invalid => Problem::new(Code::NotSignedIn, "Sign in again."),
             })?;
             // A signed-out browser's token is good for nothing at once, not in ten minutes.
-            if !db::logins::exists(&app.db, &login, &user_id).await? {
+            if !db::logins::is_good(&app.db, &login, &user_id, app.clock.now()).await? {
                 return Err(Problem::new(Code::NotSignedIn, "Sign in again.").into());
             }
             Ok(Caller { user_id, via: Via::Browser(login), scopes: Scope::ALL.to_vec() })
@@ -36,7 +36,7 @@ pub async fn authenticate(app: &App, credential: &Credential) -> Result<Caller, 
 /// Is a caller of a while ago still let in? For what lasts longer than a request.
 pub async fn is_still(app: &App, user: &UserId, credential: &CredentialId) -> Result<bool, ApiError> {
     Ok(match credential {
-        CredentialId::Login(login) => db::logins::exists(&app.db, login, user).await?,
+        CredentialId::Login(login) => db::logins::is_good(&app.db, login, user, app.clock.now()).await?,
         CredentialId::Token(id) => db::tokens::is_good(&app.db, id, user, app.clock.now()).await?,
     })
 }

@@ -97,8 +97,9 @@ pub async fn end_others(app: &App, caller: &Caller) -> Result<(), ApiError> {
         Via::Browser(login) => Some(login),
         Via::Token { .. } => None,
     };
-    db::logins::delete_others(&app.db, &caller.user_id, keep).await?;
-    app.hub.revoke(Revocation::Browsers { user_id: caller.user_id.clone(), but: keep.cloned() });
+    if db::logins::delete_others(&app.db, &caller.user_id, keep).await? > 0 {
+        app.hub.revoke(Revocation::Browsers { user_id: caller.user_id.clone(), but: keep.cloned() });
+    }
     Ok(())
 }
 

@@ -23,7 +23,9 @@ const MAX_OF_A_USER: i64 = 100;
 /// Makes one that may do no more than its maker.
 pub async fn create(app: &App, caller: &Caller, wish: CreateTicket) -> Result<CreatedTicket, ApiError> {
     desktops::owned(app, &caller.user_id, &wish.desktop_id).await?;
-    let scopes = if wish.scopes.is_empty() { caller.scopes.clone() } else { wish.scopes };
+    let mut scopes = if wish.scopes.is_empty() { caller.scopes.clone() } else { wish.scopes };
+    scopes.sort();
+    scopes.dedup();
     if !scopes.iter().all(|scope| caller.scopes.contains(scope)) {
         let detail = "A ticket may do no more than the access token that makes it.";
         return Err(Problem::new(Code::MissingScope, detail).into());

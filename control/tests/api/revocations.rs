@@ -19,6 +19,8 @@ facts!(
     a_deleted_token_is_told,
     a_changed_password_takes_all_other_browsers_out,
     a_desktop_that_is_left_is_told_however_it_comes,
+    where_nobody_else_is_signed_in_nobody_is_told,
+    a_sign_in_that_has_expired_holds_no_longer,
     a_stream_of_a_browser_that_is_signed_out_ends_at_once,
     what_was_granted_holds_until_it_is_taken_back,
     nobody_asks_for_more_than_can_be_looked_up_at_once,
@@ -103,14 +105,41 @@ async fn a_changed_password_takes_all_other_browsers_out(control: Control) {
     let (user_id, but) = (browser.id().await, login_of(&browser).await);
     let mut edge = Edge::of(&control).await;
 
+    let other = control.anonymous();
+    other.log_in("ada@example.org", PASSWORD).await.expect_status(200);
+    browser.delete("auth/sessions").await.expect_success();
+    let asked = edge.hears().await;
+    other.log_in("ada@example.org", PASSWORD).await.expect_status(200);
     let wish = json!({ "current_password": PASSWORD, "new_password": "another long sentence" });
     browser.put("me/password", wish).await.expect_success();
     let changed = edge.hears().await;
-    browser.delete("auth/sessions").await.expect_success();
-    let asked = edge.hears().await;
 
     let all_others = Revocation::Browsers { user_id, but: Some(but) };
     assert_eq!((&changed, &asked), (&all_others, &all_others));
+}
+
+async fn where_nobody_else_is_signed_in_nobody_is_told(control: Control) {
+    let browser = control.user("ada").await;
+    let login = login_of(&browser).await;
+    let mut edge = Edge::of(&control).await;
+
+    browser.delete("auth/sessions").await.expect_success();
+    browser.order("auth/logout").await.expect_success();
+
+    let credential_id = CredentialId::Login(login);
+    assert_eq!(edge.hears().await, Revocation::Credential { credential_id }, "the first that is told");
+}
+
+async fn a_sign_in_that_has_expired_holds_no_longer(control: Control) {
+    let browser = control.user("ada").await;
+    let (desktop, _) = control.ready_desktop(&browser).await;
+    let credential_id = CredentialId::Login(login_of(&browser).await);
+    let grant = Grant { user_id: browser.id().await, credential_id, desktop_id: desktop.id, generation: 1 };
+    let before = holds(&control, &[&grant]).await;
+
+    control.pass_time(31 * 24 * 3600 * 1000);
+
+    assert_eq!((before, holds(&control, &[&grant]).await), (vec![true], vec![false]));
 }
 
 async fn a_desktop_that_is_left_is_told_however_it_comes(control: Control) {

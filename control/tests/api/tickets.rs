@@ -88,7 +88,7 @@ async fn a_ticket_may_do_no_more_than_its_maker(control: Control) {
     let more = json!({ "desktop_id": desktop.id, "scopes": ["view", "shell"] }).to_string();
 
     let refused = program.post("tickets", more).await;
-    let (all, one) = (ticket(&program, &desktop.id, &[]).await, ticket(&program, &desktop.id, &["view"]).await);
+    let (all, one) = (ticket(&program, &desktop.id, &[]).await, ticket(&program, &desktop.id, &["view", "view"]).await);
 
     assert_eq!(refused.code(), Code::MissingScope);
     let all: Resolved = redeem(&control, &desktop.id, &all).await.expect_status(200).json();

@@ -118,6 +118,19 @@ async fn what_was_missed_while_control_was_silent_is_found_out() {
 }
 
 #[tokio::test]
+async fn what_nobody_tells_of_is_found_out_too() {
+    let world = World::start_with(|config| config.recheck = Duration::from_millis(200)).await;
+    let (desktop, sidecar) = world.desktop("user-a").await;
+    let at = resolved(&sidecar.vm, &sidecar.upstream.address.to_string());
+    let credential = token();
+    let mut socket = socket(&world, "user-a", &desktop, Resolved { credential_id: credential.clone(), ..at }).await;
+
+    world.control.loses(&credential);
+
+    assert!(is_cut(&mut socket).await);
+}
+
+#[tokio::test]
 async fn one_that_was_being_let_in_just_then_is_made_sure_of() {
     let world = World::start().await;
     let (desktop, sidecar) = world.desktop("user-a").await;

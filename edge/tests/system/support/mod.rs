@@ -51,7 +51,9 @@ impl World {
         std::fs::write(web.join("index.html"), "<p>page</p>").unwrap();
         std::fs::write(web.join("assets/app-1a2b.js"), "app()").unwrap();
 
-        let mut config = Config { edge_certs: certs, web, control_url: control.url(), ..Config::bounds() };
+        // What is found out by asking now and then shows nothing of what is told.
+        let recheck = Duration::from_secs(3600);
+        let mut config = Config { edge_certs: certs, web, control_url: control.url(), recheck, ..Config::bounds() };
         change(&mut config);
         let edge = Edge::start(config, PrometheusBuilder::new().build_recorder().handle()).await.unwrap();
         until("the edge listens", || async { control.has_listener() }).await;
